@@ -1,0 +1,20 @@
+/* What every test executable shares: its main() builds a Suite and ends with `return test_run(suite);`. */
+#ifndef CVY_TEST_SUPPORT_H
+#define CVY_TEST_SUPPORT_H
+
+#include <check.h>
+
+/* Adds a test case with these START_TEST names: ADD_TESTS(suite, "split", split_shares_storage, split_of_zero_is_empty) */
+#define ADD_TESTS(suite, name, ...) \
+    test_add(suite, name, (const TTest *const[]){ __VA_ARGS__ }, sizeof((const TTest *const[]){ __VA_ARGS__ }) / sizeof(TTest *))
+
+/* Returns the case, for whoever wants a fixture or a longer timeout (seconds). */
+TCase *test_add(Suite *suite, const char *name, const TTest *const *tests, size_t n);
+
+/**
+ * Runs the suite and frees it; returns what main() returns. Prints check's own lines.
+ * CK_FORK=no runs all in one process, CK_RUN_CASE=name one case; both are check's own.
+ */
+int test_run(Suite *suite);
+
+#endif
