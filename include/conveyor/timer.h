@@ -1,0 +1,35 @@
+/*
+ * Timers: entries of the loop's wheel, 1 ms each; starting and stopping one costs a few nanoseconds.
+ */
+#ifndef CONVEYOR_TIMER_H
+#define CONVEYOR_TIMER_H
+
+#include <conveyor/loop.h>
+
+CVY_BEGIN_DECLS
+
+typedef struct cvy_timer cvy_timer_t;
+typedef void (*cvy_timer_cb)(cvy_timer_t *timer);
+
+/** Yours: embed it. Stop it before its memory goes. */
+struct cvy_timer {
+    void *arg; /* yours */
+    /* private */
+    cvy_timer_cb cb;
+    cvy_loop_t *loop;
+    cvy_timer_t *next;
+    cvy_timer_t *prev;
+    uint64_t due;
+    uint8_t level, slot;
+    bool internal; /* does not keep the loop alive */
+};
+
+CVY_EXPORT void cvy_timer_init(cvy_timer_t *timer, cvy_loop_t *loop, cvy_timer_cb cb, void *arg);
+/** Fires once, not before ms have passed; started again it starts anew. While armed it keeps the loop alive. */
+CVY_EXPORT void cvy_timer_start(cvy_timer_t *timer, uint64_t ms);
+/** No callback after this returns. Idempotent. */
+CVY_EXPORT void cvy_timer_stop(cvy_timer_t *timer);
+CVY_EXPORT bool cvy_timer_armed(const cvy_timer_t *timer);
+
+CVY_END_DECLS
+#endif

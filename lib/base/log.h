@@ -1,0 +1,15 @@
+/* One line to the logging hook. Cut at 512 bytes. Thread: any. */
+#ifndef CVY_BASE_LOG_H
+#define CVY_BASE_LOG_H
+
+#include <conveyor/base.h>
+
+#if defined(__GNUC__)
+#define CVY__PRINTF(format, first) __attribute__((format(printf, format, first)))
+#else
+#define CVY__PRINTF(format, first)
+#endif
+
+void cvy__log(cvy_log_level_t level, const char *format, ...) CVY__PRINTF(2, 3);
+
+#endif
