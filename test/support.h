@@ -5,8 +5,9 @@
 #include <check.h>
 
 /* Adds a test case with these START_TEST names: ADD_TESTS(suite, "split", split_shares_storage, split_of_zero_is_empty) */
-#define ADD_TESTS(suite, name, ...) \
-    test_add(suite, name, (const TTest *const[]){ __VA_ARGS__ }, sizeof((const TTest *const[]){ __VA_ARGS__ }) / sizeof(TTest *))
+#define ADD_TESTS(suite, name, ...)                              \
+    test_add(suite, name, (const TTest *const[]){ __VA_ARGS__ }, \
+             sizeof((const TTest *const[]){ __VA_ARGS__ }) / sizeof(TTest *))
 
 /* Returns the case, for whoever wants a fixture or a longer timeout (seconds). */
 TCase *test_add(Suite *suite, const char *name, const TTest *const *tests, size_t n);
