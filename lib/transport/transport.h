@@ -1,0 +1,178 @@
+/*
+ * A transport, as its kinds (tcp, pipe, inproc, embedded, watched) and the endpoints see it.
+ *
+ * A kind is a cvy_transport_t as the first member of its own struct, and a table. The common part owns the queue, the marks, the
+ * states, closing, deadlines and the conveyor; a kind only moves bytes. Every call of a kind into the common part happens between
+ * cvy__loop_enter and cvy__loop_leave of t->loop.
+ */
+#ifndef CVY_TRANSPORT_TRANSPORT_H
+#define CVY_TRANSPORT_TRANSPORT_H
+
+#include <conveyor/transport.h>
+#include <stdatomic.h>
+
+#include "conveyor/conveyor.h"
+#include "loop/loop.h"
+
+typedef struct cvy__kind {
+    const char *name;
+    /* Start (stop) delivering reads. After stop returns none follow. Stop is idempotent, start is called only when stopped. */
+    int (*read_start)(cvy_transport_t *t);
+    void (*read_stop)(cvy_transport_t *t);
+    /*
+     * Sends from the head of out, which it does not change: > 0 that many bytes are with the kernel. UV_EAGAIN: not now, or a write of
+     * some bytes from the head is under way; the kind calls cvy__transport_wrote once, later, and write is not called before that.
+     * The bytes at the head stay where they are until then. Else an error.
+     */
+    int (*write)(cvy_transport_t *t, const cvy_buf_t *out);
+    /* Ends our side; nothing is queued. 0: cvy__transport_shut follows, later; else an error (treated as done). NULL: no such thing. */
+    int (*shutdown)(cvy_transport_t *t);
+    /* Called once. Ends everything; cvy__transport_closed follows exactly once, never inside. reset: if there is such a thing. A kind that has a
+     * write under way need not call cvy__transport_wrote any more, but lets go of the bytes before cvy__transport_closed. */
+    void (*close)(cvy_transport_t *t, bool reset);
+    /* While nobody reads: 0, or what is wrong with the connection (UV_ECONNRESET). NULL: can't tell. */
+    int (*probe)(cvy_transport_t *t);
+    int (*fd)(const cvy_transport_t *t, cvy_socket_t *out); /* NULL: none */
+    void (*free)(cvy_transport_t *t);                       /* the memory, after the last unref */
+} cvy__kind_t;
+
+/* The options that matter after opening, resolved: no 0s and no CVY_OFFs any more. UINT64_MAX is never, or no limit. */
+typedef struct cvy__limits {
+    uint64_t high, low, hard;
+    uint64_t drain_ms, linger_ms, linger_bytes, stall_ms, half_close_ms, probe_ms, suspend_ms;
+    uint64_t read_budget, read_budget_bytes;
+    bool hold_reads, allow_half_close, strict_tail;
+    cvy_close_verb_t error_verb;
+} cvy__limits_t;
+
+/* Limits are shared by all transports that were opened with the same options: counted, any thread. */
+typedef struct cvy__shared_opts {
+    atomic_uint refs;
+    cvy__limits_t limits;
+    cvy_transport_opts_t given; /* for the socket options: see cvy__socket_apply */
+} cvy__shared_opts_t;
+int cvy__shared_opts_new(cvy__shared_opts_t **out, const cvy_transport_opts_t *opts); /* UV_ENOMEM, UV_EINVAL (low > high, ...) */
+cvy__shared_opts_t *cvy__shared_opts_ref(cvy__shared_opts_t *o);
+void cvy__shared_opts_unref(cvy__shared_opts_t *o);
+
+typedef struct cvy__ticket {
+    struct cvy__ticket *next;
+    uint64_t position; /* complete when so many bytes are with the kernel */
+    cvy_flush_cb cb;
+    void *arg;
+} cvy__ticket_t;
+
+typedef enum cvy__phase {
+    CVY__CONNECTING, /* not yet connected: writes are queued from on_connected on only */
+    CVY__OPEN,
+    CVY__DRAINING,   /* graceful: sending what is queued, then our end */
+    CVY__LINGERING,  /* graceful: waiting for the peer's end */
+    CVY__CLOSING,    /* kind->close was called */
+    CVY__CLOSED      /* torn down */
+} cvy__phase_t;
+
+struct cvy_transport {
+    const cvy__kind_t *kind;
+    cvy_loop_t *loop;
+    cvy__shared_opts_t *opts;
+    cvy_conveyor_t conveyor;
+    cvy__resident_t resident;
+    cvy__work_t flush; /* end of the turn */
+    cvy_timer_t timer; /* all deadlines */
+    cvy_buf_t out;     /* accepted and not yet with the kernel */
+    cvy__ticket_t *tickets, **tickets_end;
+    cvy_transport_id_t id;
+    cvy_transport_stats_t stats;
+    uint64_t read_turn;       /* the turn that the budget is counted in */
+    uint64_t reads, read_bytes;
+    uint64_t close_deadline, half_close_deadline, stall_deadline, suspend_deadline, probe_due; /* UINT64_MAX: none */
+    uint64_t lingered;
+    char *self_endpoint, *other_endpoint;
+    struct sockaddr *self_address, *other_address;
+    void *endpoints; /* one allocation behind the four above */
+    void *data;
+    void (*on_flush_completed)(cvy_transport_t *t, void *arg);
+    void *on_flush_completed_arg;
+    void (*on_writable)(cvy_transport_t *t, bool writable, void *arg);
+    void *on_writable_arg;
+    void (*on_shutdown_completed)(cvy_transport_t *t, int cause, void *arg);
+    void *on_shutdown_completed_arg;
+    void (*on_gone)(cvy_transport_t *t, void *arg); /* the endpoint that made it; called right after on_shutdown_completed */
+    void *on_gone_arg;
+    atomic_uint refs;
+    int cause;        /* the first one */
+    int write_error;  /* the first one */
+    uint8_t phase, read_state, write_state, verb;
+    bool read_armed;  /* kind->read_start is in force */
+    bool waiting;     /* kind->write said UV_EAGAIN */
+    bool shut_asked;  /* our end of stream follows what is queued */
+    bool shut_called;
+    bool error_is_own; /* cause came from the transport: stages are told at the end */
+    bool flushed_out; /* the queue ran empty: on_flush_completed is due */
+    bool read_since;  /* something was read since the last read-complete */
+    bool wants_active;
+    bool tail_logged;
+};
+
+/*
+ * Makes t, whose memory is zeroed and the kind's, a transport in the state connecting, on loop's thread. The loop owns it from here
+ * on: on success every path ends in cvy__transport_closed. On failure t is the caller's again. opts is referenced, not taken.
+ * UV_ENOMEM, UV_ESHUTDOWN (the loop is ending).
+ */
+int cvy__transport_init(cvy_transport_t *t, const cvy__kind_t *kind, cvy_loop_t *loop, cvy__shared_opts_t *opts);
+/* Fixes both endpoints (texts; addresses may be NULL). Copies. UV_ENOMEM. */
+int cvy__transport_set_endpoints(cvy_transport_t *t, const char *self, const struct sockaddr *self_address, const char *other,
+                                 const struct sockaddr *other_address);
+/* The whole opening of a connected transport: builds the chain with init, calls lend (on_accepted, on_connected; may be NULL), and notes
+ * active, which follows after the callback that is now on the stack. When init fails: its code, and t is closing (it will be closed and
+ * freed by itself; lend was not called). */
+int cvy__transport_open(cvy_transport_t *t, cvy_conveyor_init_cb init, void *arg, void (*lend)(cvy_transport_t *t, void *lend_arg),
+                        void *lend_arg);
+
+/* Reading, from the kind. */
+
+/* Whether the kind may deliver now. false: the turn's budget is used up, or someone suspended reading; the kind gives no buffer. */
+bool cvy__transport_may_read(cvy_transport_t *t);
+/* What to do when a read came and may_read said no: stops reading where it is suspended; where only the budget is used up reading stays
+ * armed. The kind calls it and drops nothing. */
+void cvy__transport_not_now(cvy_transport_t *t);
+/* n bytes stand in the loop's slab where cvy__slab_room said. */
+void cvy__transport_read_slab(cvy_transport_t *t, size_t n);
+/* Takes what is in the buffer. */
+void cvy__transport_read_buf(cvy_transport_t *t, cvy_buf_t *in);
+void cvy__transport_read_eof(cvy_transport_t *t);
+void cvy__transport_read_error(cvy_transport_t *t, int code);
+
+/* Writing, from the kind. */
+
+/* A write under way took n bytes from the head (0: it just may be tried again); or failed. */
+void cvy__transport_wrote(cvy_transport_t *t, size_t n, int status);
+void cvy__transport_shut(cvy_transport_t *t, int status);
+
+/* Closing. */
+
+void cvy__transport_close_with(cvy_transport_t *t, cvy_close_verb_t verb, int cause, bool own_error);
+/* The kind has let go of everything: tickets, error, inactive, on_removed, shutdown-completed, and the loop's reference. */
+void cvy__transport_closed(cvy_transport_t *t);
+/* One code for one thing: UV_EOF, UV_ECONNABORTED and the like become what the contracts say. */
+int cvy__transport_code(int uv_code);
+
+/* Within the room */
+
+extern const cvy_stage_t cvy__head_stage;
+void cvy__transport_queue(cvy_transport_t *t, cvy_buf_t *b); /* from HEAD: takes all of b */
+void cvy__transport_dirty(cvy_transport_t *t);
+void cvy__transport_flush_now(cvy_transport_t *t);
+void cvy__transport_try_shutdown(cvy_transport_t *t);
+void cvy__transport_after_write(cvy_transport_t *t, size_t n);
+void cvy__transport_complete_tickets(cvy_transport_t *t, bool all);
+void cvy__transport_update_reading(cvy_transport_t *t);
+void cvy__transport_read_suspended(cvy_transport_t *t, bool suspended);
+void cvy__transport_arm(cvy_transport_t *t, uint64_t *deadline, uint64_t ms);
+void cvy__transport_disarm(uint64_t *deadline);
+void cvy__transport_on_timer(cvy_timer_t *timer);
+bool cvy__transport_over_hard(const cvy_transport_t *t);
+void cvy__transport_set_read(cvy_transport_t *t, cvy_read_state_t to, const char *why);
+void cvy__transport_set_write(cvy_transport_t *t, cvy_write_state_t to, const char *why);
+
+#endif
