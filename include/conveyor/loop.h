@@ -77,6 +77,15 @@ CVY_EXPORT bool cvy_loop_in_thread(const cvy_loop_t *loop);
 
 /* Posted tasks */
 
+/** Private: something that waits in the loop's timer wheel. */
+typedef struct cvy__entry {
+    struct cvy__entry *next; /* NULL: not in the wheel */
+    struct cvy__entry *prev;
+    void (*fire)(struct cvy__entry *entry);
+    uint64_t due;
+    uint8_t level, slot;
+} cvy__entry_t;
+
 typedef struct cvy_task cvy_task_t;
 /** status: 0, or UV_ECANCELED when the loop ended first. The task's memory is its owner's again. */
 typedef void (*cvy_task_cb)(cvy_task_t *task, int status);
@@ -86,11 +95,10 @@ struct cvy_task {
     cvy_task_cb run;
     void *arg;
     /* private */
+    cvy_loop_t *loop;
     cvy_task_t *next;
-    cvy_task_t *prev;
-    uint64_t due;
     uint64_t delay_ms;
-    void *wheel_slot;
+    cvy__entry_t entry;
 };
 
 /**

@@ -17,10 +17,7 @@ struct cvy_timer {
     /* private */
     cvy_timer_cb cb;
     cvy_loop_t *loop;
-    cvy_timer_t *next;
-    cvy_timer_t *prev;
-    uint64_t due;
-    uint8_t level, slot;
+    cvy__entry_t entry;
     bool internal; /* does not keep the loop alive */
 };
 

@@ -5,9 +5,9 @@
 #include <conveyor/base.h>
 
 #if defined(__GNUC__)
-#define CVY__PRINTF(format, first) __attribute__((format(printf, format, first)))
+#define CVY__PRINTF(fmt, first) __attribute__((__format__(__printf__, fmt, first)))
 #else
-#define CVY__PRINTF(format, first)
+#define CVY__PRINTF(fmt, first)
 #endif
 
 void cvy__log(cvy_log_level_t level, const char *format, ...) CVY__PRINTF(2, 3);

@@ -24,19 +24,22 @@
 typedef struct cvy__work {
     cvy__link_t link;
     void (*run)(struct cvy__work *work);
+    bool flushes; /* it is in the list of flushes */
 } cvy__work_t;
 
 static inline void cvy__work_init(cvy__work_t *w, void (*run)(cvy__work_t *))
 {
     cvy__link_init(&w->link);
     w->run = run;
+    w->flushes = false;
 }
 
 /* Something open on a loop (transport, listener, dial, watch): keeps it alive, and is closed when the loop ends. close may be called
- * more than once; a resident that is gone has called cvy__resident_remove. */
+ * more than once; a resident that is gone has called cvy__resident_remove. A guest is closed likewise but keeps nothing alive. */
 typedef struct cvy__resident {
-    cvy__link_t link;
+    cvy__link_t link; /* all zero: never added */
     void (*close)(struct cvy__resident *resident);
+    bool guest;
 } cvy__resident_t;
 
 /* What a loop needs from the system it runs on. */
@@ -47,6 +50,12 @@ typedef struct cvy__driver {
     void (*wake)(cvy_loop_t *loop);                /* any thread */
 } cvy__driver_t;
 
+typedef enum cvy__life {
+    CVY__LIFE_NEW,     /* not run yet */
+    CVY__LIFE_RUNNING, /* or attached, or embedded */
+    CVY__LIFE_ENDED    /* nothing of ours is left on the system's loop */
+} cvy__life_t;
+
 struct cvy_loop {
     const cvy__driver_t *driver; /* NULL: embedded */
     uv_loop_t *uv;               /* NULL: embedded */
@@ -56,17 +65,24 @@ struct cvy_loop {
     cvy__link_t work;
     cvy__link_t flush;
     int64_t flush_count, flush_limit;
-    unsigned root;    /* depth of our own callbacks on the stack */
-    bool kicked;
-    size_t alive;     /* residents, armed user timers, queued posts */
+    unsigned root;          /* depth of our own callbacks on the stack */
+    bool kicked;            /* the driver has been told to settle before it waits */
+    bool polling;           /* between the driver's prepare and check: a settle will follow */
+    bool shared;            /* attached to the application's loop */
+    bool ending;            /* residents have been told to close, what waited is cancelled */
+    size_t alive;           /* residents, armed user timers, 1 for queued posts */
     cvy__link_t residents;
+    cvy__link_t guests;
     cvy__wheel_t wheel;
+    uint64_t armed;         /* what the driver was last told to arm */
     cvy__posts_t posts;
     cvy__slots_t slots;
     int64_t task_budget, timer_budget;
-    uint64_t turns;   /* settled turns so far */
+    uint64_t turns;         /* settled turns so far */
     atomic_uint refs;
-    void *system;     /* the driver's own: handles, thread */
+    atomic_int life;        /* cvy__life_t */
+    _Atomic uintptr_t owner; /* cvy__thread_self of its thread; 0: not known yet */
+    void *system;           /* the driver's own: handles, thread */
 };
 
 /* An embedded loop: no uv_loop_t, a clock that stands until it is moved. */
@@ -91,11 +107,34 @@ void cvy__loop_flush(cvy_loop_t *loop);
 void cvy__loop_retain(cvy_loop_t *loop);  /* one more reason to stay alive */
 void cvy__loop_release(cvy_loop_t *loop);
 void cvy__resident_add(cvy_loop_t *loop, cvy__resident_t *resident); /* retains */
-void cvy__resident_remove(cvy_loop_t *loop, cvy__resident_t *resident);
+void cvy__guest_add(cvy_loop_t *loop, cvy__resident_t *resident);    /* does not */
+void cvy__resident_remove(cvy_loop_t *loop, cvy__resident_t *resident); /* idempotent */
 /* True from stop or detach on: nothing new is opened. */
 bool cvy__loop_ending(const cvy_loop_t *loop);
 
+/* Takes in what has become due or was posted, within the budgets. Part of a driver's turn. */
+void cvy__loop_intake(cvy_loop_t *loop);
+/* Whether it must not wait: something is deferred, posted or due, or an end can go on. */
+bool cvy__loop_busy(cvy_loop_t *loop);
+/* Tells the driver when to advance the wheel. */
+void cvy__loop_rearm(cvy_loop_t *loop);
+/* One step towards the end, once stopped; true when all residents are gone and nothing waits. */
+bool cvy__loop_end_step(cvy_loop_t *loop);
+/* An entry of the wheel, armed and disarmed in time also from outside any callback of ours. */
+void cvy__loop_arm(cvy_loop_t *loop, cvy__entry_t *entry);
+void cvy__loop_disarm(cvy_loop_t *loop, cvy__entry_t *entry);
+/* Zeroed, with pool, lists, budgets; one reference. UV_ENOMEM. */
+int cvy__loop_alloc(cvy_loop_t **out, const cvy_loop_opts_t *opts);
+void cvy__loop_dealloc(cvy_loop_t *loop);
+/* Takes an ended or never run loop of a system off it, at the last unref. In uv_driver.c. */
+void cvy__loop_dispose_system(cvy_loop_t *loop);
+
+/* R1: for calls that belong to the loop's thread. 0, or (where assertions are off) UV_EPERM. */
+int cvy__loop_own(const cvy_loop_t *loop);
+
 /* A timer of ours, which does not keep the loop alive. */
 void cvy__timer_init_internal(cvy_timer_t *timer, cvy_loop_t *loop, cvy_timer_cb cb, void *arg);
+/* Disarms all timers that are left. */
+void cvy__timers_end(cvy_loop_t *loop);
 
 #endif

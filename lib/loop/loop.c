@@ -1,0 +1,347 @@
+/*
+ * The core of a loop: the order in which things happen. It asks its driver for four favours (kick, arm, keep_alive, wake) and knows
+ * no handle; without a driver it is embedded, and whoever embeds it moves the clock.
+ *
+ * root counts our callbacks on the stack. While it is positive, deferred work waits; the outermost leave runs it with root at 1, so
+ * that what it fires is deferred again instead of nesting. Flushes wait for settle, at the end of the turn. Whatever is deferred
+ * where no settle is certain to follow before the loop waits kicks the driver (R7, R10).
+ */
+#include "loop/loop.h"
+
+#include <assert.h>
+#include <uv.h>
+
+#include "base/memory.h"
+#include "base/thread.h"
+
+/* Passes over deferred work per settle: work that defers itself for ever must not stop the loop. */
+#define PASSES 64
+
+static int64_t or_default(int64_t value, int64_t normal)
+{
+    return value == CVY_OFF ? INT64_MAX : value > 0 ? value : normal;
+}
+
+int cvy__loop_alloc(cvy_loop_t **out, const cvy_loop_opts_t *opts)
+{
+    static const cvy_loop_opts_t none;
+    if (!opts)
+        opts = &none;
+    cvy_loop_t *loop = cvy__calloc(1, sizeof *loop);
+    if (!loop)
+        return UV_ENOMEM;
+    int err = cvy_pool_new(&loop->pool, opts->pool);
+    if (err) {
+        cvy__free(loop);
+        return err;
+    }
+    loop->slab.pool = loop->pool;
+    cvy__link_init(&loop->work);
+    cvy__link_init(&loop->flush);
+    cvy__link_init(&loop->residents);
+    cvy__link_init(&loop->guests);
+    cvy__wheel_init(&loop->wheel, 0);
+    loop->armed = CVY__NEVER;
+    loop->flush_limit = or_default(opts->flush_limit, 16);
+    loop->task_budget = or_default(opts->task_budget, 128);
+    loop->timer_budget = or_default(opts->timer_budget, 256);
+    atomic_store(&loop->refs, 1);
+    atomic_store(&loop->owner, cvy__thread_self());
+    *out = loop;
+    return 0;
+}
+
+void cvy__loop_dealloc(cvy_loop_t *loop)
+{
+    cvy__slab_fini(&loop->slab);
+    cvy__slots_fini(&loop->slots);
+    cvy_pool_free(loop->pool);
+    cvy__free(loop);
+}
+
+cvy_loop_t *cvy_loop_ref(cvy_loop_t *loop)
+{
+    atomic_fetch_add_explicit(&loop->refs, 1, memory_order_relaxed);
+    return loop;
+}
+
+void cvy_loop_unref(cvy_loop_t *loop)
+{
+    if (!loop || atomic_fetch_sub_explicit(&loop->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    if (loop->driver)
+        cvy__loop_dispose_system(loop);
+    cvy__loop_dealloc(loop);
+}
+
+uv_loop_t *cvy_loop_uv(const cvy_loop_t *loop)
+{
+    return loop->uv;
+}
+
+cvy_pool_t *cvy_loop_pool(const cvy_loop_t *loop)
+{
+    return loop->pool;
+}
+
+uint64_t cvy_loop_now(const cvy_loop_t *loop)
+{
+    return loop->uv ? uv_now(loop->uv) : loop->now_ms;
+}
+
+bool cvy_loop_in_thread(const cvy_loop_t *loop)
+{
+    return atomic_load_explicit(&loop->owner, memory_order_relaxed) == cvy__thread_self();
+}
+
+int cvy__loop_own(const cvy_loop_t *loop)
+{
+    bool own = cvy_loop_in_thread(loop);
+    assert(own && "called on another thread than the loop's (R1)");
+    return own ? 0 : UV_EPERM;
+}
+
+/* Deferred work */
+
+static void kick(cvy_loop_t *loop)
+{
+    if (loop->kicked || !loop->driver)
+        return;
+    loop->kicked = true;
+    loop->driver->kick(loop);
+}
+
+void cvy__loop_enter(cvy_loop_t *loop)
+{
+    loop->root++;
+}
+
+static void run_one(cvy__link_t *list)
+{
+    cvy__work_t *work = CVY__OF(list->next, cvy__work_t, link);
+    cvy__link_remove(&work->link);
+    work->run(work);
+}
+
+/* Runs the work that waits, and what that defers. */
+static void run_work(cvy_loop_t *loop)
+{
+    for (int pass = 0; pass < PASSES && !cvy__link_alone(&loop->work); pass++) {
+        cvy__link_t batch;
+        cvy__link_init(&batch);
+        cvy__link_splice(&batch, &loop->work);
+        while (!cvy__link_alone(&batch))
+            run_one(&batch);
+    }
+}
+
+/* Runs the flushes that wait, and not those that they defer. */
+static void run_flushes(cvy_loop_t *loop)
+{
+    cvy__link_t batch;
+    cvy__link_init(&batch);
+    cvy__link_splice(&batch, &loop->flush);
+    while (!cvy__link_alone(&batch)) {
+        loop->flush_count--;
+        CVY__OF(batch.next, cvy__work_t, link)->flushes = false;
+        run_one(&batch);
+    }
+}
+
+static bool deferred(const cvy_loop_t *loop)
+{
+    return !cvy__link_alone(&loop->work) || !cvy__link_alone(&loop->flush);
+}
+
+void cvy__loop_leave(cvy_loop_t *loop)
+{
+    assert(loop->root > 0);
+    if (loop->root > 1) {
+        loop->root--;
+        return;
+    }
+    run_work(loop);
+    if (loop->flush_count >= loop->flush_limit) {
+        run_flushes(loop);
+        run_work(loop);
+    }
+    loop->root = 0;
+    if (!deferred(loop))
+        return;
+    if (loop->driver && !loop->polling)
+        cvy__loop_settle(loop); /* our own close callbacks: nothing else may follow them in this turn */
+    else
+        kick(loop);
+}
+
+void cvy__loop_settle(cvy_loop_t *loop)
+{
+    if (loop->root)
+        return; /* the outermost leave, or the settle that is running, does it */
+    loop->root = 1;
+    for (int pass = 0; pass < PASSES && deferred(loop); pass++) {
+        run_work(loop);
+        run_flushes(loop);
+    }
+    cvy__slab_settle(&loop->slab);
+    loop->root = 0;
+    if (deferred(loop))
+        kick(loop);
+}
+
+void cvy__loop_defer(cvy_loop_t *loop, cvy__work_t *work)
+{
+    if (!cvy__link_alone(&work->link))
+        return;
+    cvy__link_append(&loop->work, &work->link);
+    if (!loop->root)
+        kick(loop);
+}
+
+void cvy__loop_defer_flush(cvy_loop_t *loop, cvy__work_t *work)
+{
+    if (!cvy__link_alone(&work->link))
+        return;
+    work->flushes = true;
+    loop->flush_count++;
+    cvy__link_append(&loop->flush, &work->link);
+    if (!loop->root)
+        kick(loop);
+}
+
+void cvy__loop_undefer(cvy_loop_t *loop, cvy__work_t *work)
+{
+    if (cvy__link_alone(&work->link))
+        return;
+    cvy__link_remove(&work->link);
+    if (work->flushes)
+        loop->flush_count--;
+    work->flushes = false;
+}
+
+void cvy__loop_flush(cvy_loop_t *loop)
+{
+    cvy__loop_enter(loop);
+    run_flushes(loop);
+    cvy__loop_leave(loop);
+}
+
+/* Life */
+
+void cvy__loop_retain(cvy_loop_t *loop)
+{
+    if (!loop->alive++ && loop->driver)
+        loop->driver->keep_alive(loop, true);
+}
+
+void cvy__loop_release(cvy_loop_t *loop)
+{
+    assert(loop->alive > 0);
+    if (!--loop->alive && loop->driver)
+        loop->driver->keep_alive(loop, false);
+}
+
+void cvy__resident_add(cvy_loop_t *loop, cvy__resident_t *resident)
+{
+    resident->guest = false;
+    cvy__link_append(&loop->residents, &resident->link);
+    cvy__loop_retain(loop);
+}
+
+void cvy__guest_add(cvy_loop_t *loop, cvy__resident_t *resident)
+{
+    resident->guest = true;
+    cvy__link_append(&loop->guests, &resident->link);
+}
+
+void cvy__resident_remove(cvy_loop_t *loop, cvy__resident_t *resident)
+{
+    if (!resident->link.next || cvy__link_alone(&resident->link))
+        return;
+    cvy__link_remove(&resident->link);
+    if (!resident->guest)
+        cvy__loop_release(loop);
+    if (loop->ending)
+        kick(loop); /* it may have been the last */
+}
+
+bool cvy__loop_ending(const cvy_loop_t *loop)
+{
+    return cvy__posts_closed(loop);
+}
+
+/* Closes each once; what close takes out of the list, or others with it, is not looked at again. */
+static void close_all(cvy__link_t *list)
+{
+    cvy__link_t asked;
+    cvy__link_init(&asked);
+    while (!cvy__link_alone(list)) {
+        cvy__link_t *first = list->next;
+        cvy__link_remove(first);
+        cvy__link_append(&asked, first);
+        cvy__resident_t *resident = CVY__OF(first, cvy__resident_t, link);
+        resident->close(resident);
+    }
+    cvy__link_splice(list, &asked);
+}
+
+bool cvy__loop_end_step(cvy_loop_t *loop)
+{
+    if (!cvy__loop_ending(loop))
+        return false;
+    if (!loop->ending) {
+        loop->ending = true;
+        cvy__posts_cancel(loop);
+        cvy__loop_enter(loop);
+        close_all(&loop->residents);
+        close_all(&loop->guests);
+        cvy__loop_leave(loop);
+        cvy__loop_settle(loop);
+    }
+    if (!cvy__link_alone(&loop->residents) || !cvy__link_alone(&loop->guests))
+        return false;
+    cvy__loop_settle(loop);
+    cvy__timers_end(loop);
+    return true;
+}
+
+/* The wheel */
+
+void cvy__loop_rearm(cvy_loop_t *loop)
+{
+    uint64_t next = cvy__wheel_next(&loop->wheel);
+    if (!loop->driver || next == loop->armed)
+        return;
+    loop->armed = next;
+    loop->driver->arm(loop, next);
+}
+
+void cvy__loop_arm(cvy_loop_t *loop, cvy__entry_t *entry)
+{
+    cvy__wheel_add(&loop->wheel, entry, cvy_loop_now(loop));
+    if (!loop->root && entry->due < loop->armed)
+        cvy__loop_rearm(loop);
+}
+
+void cvy__loop_disarm(cvy_loop_t *loop, cvy__entry_t *entry)
+{
+    bool first = entry->due == loop->armed;
+    cvy__wheel_remove(&loop->wheel, entry);
+    if (!loop->root && first)
+        cvy__loop_rearm(loop);
+}
+
+void cvy__loop_intake(cvy_loop_t *loop)
+{
+    cvy__posts_run(loop);
+    uint64_t now = cvy_loop_now(loop);
+    if (cvy__wheel_next(&loop->wheel) <= now)
+        cvy__wheel_fire(&loop->wheel, now, (size_t)loop->timer_budget);
+}
+
+bool cvy__loop_busy(cvy_loop_t *loop)
+{
+    return deferred(loop) || cvy__posts_waiting(loop) || cvy__wheel_next(&loop->wheel) <= cvy_loop_now(loop) ||
+        (cvy__loop_ending(loop) &&
+            (!loop->ending || (cvy__link_alone(&loop->residents) && cvy__link_alone(&loop->guests))));
+}

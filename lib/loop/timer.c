@@ -1,0 +1,66 @@
+/* Timers are wheel entries that know their loop and, if they are the application's, keep it alive while armed. */
+#include "loop/loop.h"
+
+static void fire(cvy__entry_t *entry)
+{
+    cvy_timer_t *timer = CVY__OF(entry, cvy_timer_t, entry);
+    cvy_loop_t *loop = timer->loop;
+    if (!timer->internal)
+        cvy__loop_release(loop);
+    cvy__loop_enter(loop);
+    timer->cb(timer);
+    cvy__loop_leave(loop);
+}
+
+void cvy_timer_init(cvy_timer_t *timer, cvy_loop_t *loop, cvy_timer_cb cb, void *arg)
+{
+    *timer = (cvy_timer_t){ .arg = arg, .cb = cb, .loop = loop, .entry.fire = fire };
+}
+
+void cvy__timer_init_internal(cvy_timer_t *timer, cvy_loop_t *loop, cvy_timer_cb cb, void *arg)
+{
+    cvy_timer_init(timer, loop, cb, arg);
+    timer->internal = true;
+}
+
+void cvy_timer_start(cvy_timer_t *timer, uint64_t ms)
+{
+    cvy_loop_t *loop = timer->loop;
+    if (cvy__loop_own(loop) || atomic_load_explicit(&loop->life, memory_order_relaxed) == CVY__LIFE_ENDED)
+        return;
+    uint64_t now = cvy_loop_now(loop);
+    bool was_armed = cvy_timer_armed(timer);
+    if (was_armed)
+        cvy__wheel_remove(&loop->wheel, &timer->entry);
+    else if (!timer->internal)
+        cvy__loop_retain(loop);
+    timer->entry.due = ms < CVY__NEVER - 1 - now ? now + ms : CVY__NEVER - 1;
+    cvy__loop_arm(loop, &timer->entry);
+}
+
+void cvy_timer_stop(cvy_timer_t *timer)
+{
+    if (!cvy_timer_armed(timer) || cvy__loop_own(timer->loop))
+        return;
+    cvy__loop_disarm(timer->loop, &timer->entry);
+    if (!timer->internal)
+        cvy__loop_release(timer->loop);
+}
+
+bool cvy_timer_armed(const cvy_timer_t *timer)
+{
+    return cvy__wheel_holds(&timer->entry);
+}
+
+void cvy__timers_end(cvy_loop_t *loop)
+{
+    cvy__entry_t *entry = cvy__wheel_take(&loop->wheel, fire);
+    while (entry) {
+        cvy__entry_t *next = entry->next;
+        cvy_timer_t *timer = CVY__OF(entry, cvy_timer_t, entry);
+        entry->next = NULL;
+        if (!timer->internal)
+            cvy__loop_release(loop);
+        entry = next;
+    }
+}

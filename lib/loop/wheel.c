@@ -1,0 +1,227 @@
+/*
+ * The timer wheel. An entry lies in the level of the highest 6-bit digit in which its due time differs from the wheel's now, in the
+ * slot of that digit; so everything in a level is due before everything in the level above, and a slot's entries are due from
+ * the time the slot begins. When now reaches that time the slot's entries move down (or into the list of what is due).
+ *
+ * Only the top level wraps: it also holds what is due beyond its 2^30 ms, which goes back into it when its slot comes round.
+ * `next` is exact while a slot holds at most SCAN entries; beyond that it is the time the slot begins, which costs an early
+ * wake-up per level but never a walk over all entries.
+ */
+#include "loop/wheel.h"
+
+#include <assert.h>
+
+#define SCAN 64
+
+static void list_init(cvy__entry_t *head)
+{
+    head->next = head->prev = head;
+}
+
+static bool list_empty(const cvy__entry_t *head)
+{
+    return head->next == head;
+}
+
+static void list_append(cvy__entry_t *head, cvy__entry_t *e)
+{
+    e->next = head;
+    e->prev = head->prev;
+    head->prev->next = e;
+    head->prev = e;
+}
+
+static void list_remove(cvy__entry_t *e)
+{
+    e->prev->next = e->next;
+    e->next->prev = e->prev;
+    e->next = e->prev = NULL;
+}
+
+/* Moves all of from between head and its first member. */
+static void list_splice_front(cvy__entry_t *head, cvy__entry_t *from)
+{
+    if (list_empty(from))
+        return;
+    from->next->prev = head;
+    from->prev->next = head->next;
+    head->next->prev = from->prev;
+    head->next = from->next;
+    list_init(from);
+}
+
+/* The index of the lowest (highest) bit; x is not 0. */
+static unsigned lowest(uint64_t x)
+{
+    unsigned n = 0;
+    for (unsigned step = 32; step; step /= 2)
+        if (!(x & ((UINT64_C(1) << step) - 1))) {
+            n += step;
+            x >>= step;
+        }
+    return n;
+}
+
+static unsigned highest(uint64_t x)
+{
+    unsigned n = 0;
+    for (unsigned step = 32; step; step /= 2)
+        if (x >> step) {
+            n += step;
+            x >>= step;
+        }
+    return n;
+}
+
+void cvy__wheel_init(cvy__wheel_t *wheel, uint64_t now)
+{
+    *wheel = (cvy__wheel_t){ .now = now, .next = CVY__NEVER, .known = true };
+    list_init(&wheel->due);
+    for (unsigned level = 0; level < CVY__WHEEL_LEVELS; level++)
+        for (unsigned slot = 0; slot < CVY__WHEEL_SLOTS; slot++)
+            list_init(&wheel->slots[level][slot]);
+}
+
+/* Puts an entry where it belongs, seen from now. */
+static void place(cvy__wheel_t *wheel, cvy__entry_t *e)
+{
+    if (e->due <= wheel->now) {
+        e->level = e->slot = 0; /* of the list of what is due: any slot will do, see remove */
+        list_append(&wheel->due, e);
+        return;
+    }
+    unsigned level = highest(e->due ^ wheel->now) / CVY__WHEEL_BITS;
+    if (level >= CVY__WHEEL_LEVELS)
+        level = CVY__WHEEL_LEVELS - 1;
+    unsigned slot = (e->due >> (level * CVY__WHEEL_BITS)) & (CVY__WHEEL_SLOTS - 1);
+    e->level = (uint8_t)level;
+    e->slot = (uint8_t)slot;
+    list_append(&wheel->slots[level][slot], e);
+    wheel->bits[level] |= UINT64_C(1) << slot;
+}
+
+void cvy__wheel_add(cvy__wheel_t *wheel, cvy__entry_t *e, uint64_t now)
+{
+    assert(!cvy__wheel_holds(e));
+    if (!wheel->count && now > wheel->now)
+        wheel->now = now;
+    place(wheel, e);
+    wheel->count++;
+    if (wheel->known && e->due < wheel->next)
+        wheel->next = e->due;
+}
+
+void cvy__wheel_remove(cvy__wheel_t *wheel, cvy__entry_t *e)
+{
+    list_remove(e);
+    wheel->count--;
+    if (list_empty(&wheel->slots[e->level][e->slot]))
+        wheel->bits[e->level] &= ~(UINT64_C(1) << e->slot);
+    if (e->due <= wheel->next)
+        wheel->known = false;
+}
+
+/* Where the first occupied slot begins. False: all slots are empty. */
+static bool first_slot(const cvy__wheel_t *wheel, unsigned *level, unsigned *slot, uint64_t *begins)
+{
+    unsigned l = 0;
+    while (l < CVY__WHEEL_LEVELS && !wheel->bits[l])
+        l++;
+    if (l == CVY__WHEEL_LEVELS)
+        return false;
+    unsigned shift = l * CVY__WHEEL_BITS;
+    unsigned digit = (wheel->now >> shift) & (CVY__WHEEL_SLOTS - 1);
+    uint64_t round = (wheel->now >> shift) - digit;
+    uint64_t later = digit == CVY__WHEEL_SLOTS - 1 ? 0 : wheel->bits[l] >> (digit + 1) << (digit + 1);
+    *level = l;
+    *slot = lowest(later ? later : wheel->bits[l]);
+    *begins = (round + *slot + (later ? 0 : CVY__WHEEL_SLOTS)) << shift;
+    return true;
+}
+
+uint64_t cvy__wheel_next(cvy__wheel_t *wheel)
+{
+    if (!list_empty(&wheel->due))
+        return wheel->due.next->due;
+    if (wheel->known)
+        return wheel->next;
+    unsigned level, slot;
+    uint64_t begins;
+    wheel->next = CVY__NEVER;
+    wheel->known = true;
+    if (!first_slot(wheel, &level, &slot, &begins))
+        return wheel->next;
+    unsigned seen = 0;
+    const cvy__entry_t *head = &wheel->slots[level][slot];
+    for (const cvy__entry_t *e = head->next; e != head; e = e->next) {
+        if (++seen > SCAN) {
+            wheel->next = begins;
+            break;
+        }
+        if (e->due < wheel->next)
+            wheel->next = e->due;
+    }
+    return wheel->next;
+}
+
+static void advance(cvy__wheel_t *wheel, uint64_t now)
+{
+    unsigned level, slot;
+    uint64_t begins;
+    while (first_slot(wheel, &level, &slot, &begins) && begins <= now) {
+        cvy__entry_t moving;
+        list_init(&moving);
+        list_splice_front(&moving, &wheel->slots[level][slot]);
+        wheel->bits[level] &= ~(UINT64_C(1) << slot);
+        wheel->now = begins;
+        while (!list_empty(&moving)) {
+            cvy__entry_t *e = moving.next;
+            list_remove(e);
+            place(wheel, e);
+        }
+    }
+    if (now > wheel->now)
+        wheel->now = now;
+    if (wheel->next <= now)
+        wheel->known = false;
+}
+
+size_t cvy__wheel_fire(cvy__wheel_t *wheel, uint64_t now, size_t limit)
+{
+    advance(wheel, now);
+    cvy__entry_t batch;
+    list_init(&batch);
+    list_splice_front(&batch, &wheel->due);
+    size_t fired = 0;
+    while (fired < limit && !list_empty(&batch)) {
+        cvy__entry_t *e = batch.next;
+        list_remove(e);
+        wheel->count--;
+        fired++;
+        e->fire(e);
+    }
+    list_splice_front(&wheel->due, &batch);
+    return fired;
+}
+
+static void take_from(cvy__wheel_t *wheel, cvy__entry_t *head, void (*fire)(cvy__entry_t *), cvy__entry_t **chain)
+{
+    for (cvy__entry_t *e = head->next, *after; e != head; e = after) {
+        after = e->next;
+        if (fire && e->fire != fire)
+            continue;
+        cvy__wheel_remove(wheel, e);
+        e->next = *chain;
+        *chain = e;
+    }
+}
+
+cvy__entry_t *cvy__wheel_take(cvy__wheel_t *wheel, void (*fire)(cvy__entry_t *))
+{
+    cvy__entry_t *chain = NULL;
+    take_from(wheel, &wheel->due, fire, &chain);
+    for (unsigned level = 0; level < CVY__WHEEL_LEVELS; level++)
+        for (unsigned slot = 0; slot < CVY__WHEEL_SLOTS; slot++)
+            take_from(wheel, &wheel->slots[level][slot], fire, &chain);
+    return chain;
+}
