@@ -118,17 +118,15 @@ build() {
 # The redirections matter: wine's services would otherwise hold the first test's output open for ever.
 start_wine() {
     WINEPREFIX=$(cd "$build" && pwd)/wine
-    export WINEPREFIX WINEDEBUG=-all WINEDLLOVERRIDES='mscoree=;mshtml='
+    export WINEPREFIX WINEDEBUG=-all WINEDLLOVERRIDES='mscoree=;mshtml=;winedbg.exe='
     fresh=
     [ -d "$WINEPREFIX" ] || fresh=1
     mkdir -p "$WINEPREFIX"
     (setsid $wineserver -p </dev/null >/dev/null 2>&1)
     trap '$wineserver -k >/dev/null 2>&1' EXIT
     trap 'exit 130' INT TERM
-    [ -z "$fresh" ] || {
-        $wine wineboot -i </dev/null >/dev/null 2>&1
-        $wine winecfg -v win10 </dev/null >/dev/null 2>&1
-    }
+    [ -z "$fresh" ] || $wine wineboot -i </dev/null >/dev/null 2>&1
+    $wine winecfg -v win10 </dev/null >/dev/null 2>&1 # the first program starts the services
 }
 
 command=${1:-test}
@@ -142,7 +140,7 @@ test)
     build
     start_wine
     rm -f "$build"/meson-logs/testlog*.txt
-    meson test -C "$build" --no-rebuild --print-errorlogs --timeout-multiplier 3 "$@" </dev/null
+    meson test -C "$build" --no-rebuild --print-errorlogs --timeout-multiplier 2 "$@" </dev/null
     exit $?
     ;;
 run)
