@@ -24,6 +24,7 @@ CVY_BEGIN_DECLS
 
 typedef struct cvy_event_type {
     const char *name;
+    int builtin; /* 0 for every type but ours */
 } cvy_event_type_t;
 
 typedef struct cvy_event {
@@ -31,9 +32,9 @@ typedef struct cvy_event {
 } cvy_event_t;
 
 #ifdef __cplusplus
-#define CVY_EVENT(name) extern "C" CVY_ONE_DEFINITION const cvy_event_type_t name##_event = {#name}
+#define CVY_EVENT(name) extern "C" CVY_ONE_DEFINITION const cvy_event_type_t name##_event = {#name, 0}
 #else
-#define CVY_EVENT(name) extern const cvy_event_type_t name##_event; CVY_ONE_DEFINITION const cvy_event_type_t name##_event = {#name}
+#define CVY_EVENT(name) extern const cvy_event_type_t name##_event; CVY_ONE_DEFINITION const cvy_event_type_t name##_event = {#name, 0}
 #endif
 
 #define CVY_EVENT_OF(name) {&name##_event}

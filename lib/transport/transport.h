@@ -11,7 +11,7 @@
 #include <conveyor/transport.h>
 #include <stdatomic.h>
 
-#include "conveyor/conveyor.h"
+#include "conveyor/core.h"
 #include "loop/loop.h"
 
 typedef struct cvy__kind {

@@ -5,8 +5,8 @@
  * a pointer to hand on. Everything that must not run inside a user's frame (failures, the walks that go by themselves, freeing
  * what was removed) is noted in `todo` and done by one deferred work item, cvy__conveyor_settle.
  */
-#ifndef CVY_CONVEYOR_CONVEYOR_H
-#define CVY_CONVEYOR_CONVEYOR_H
+#ifndef CVY_CONVEYOR_CORE_H
+#define CVY_CONVEYOR_CORE_H
 
 #include <conveyor/chain.h>
 #include <conveyor/timer.h>
@@ -18,9 +18,24 @@ enum {                        /* cvy_ctx.flags */
     CVY__CTX_HOLDS_READS = 2, /* is one of the holders of the read suspend */
     CVY__CTX_REMOVED = 4,     /* walkers step over it */
     CVY__CTX_DEAD = 8,        /* on_removed has returned: what it fires is disposed of */
-    CVY__CTX_REMOVING = 16,   /* on_removed is running */
-    CVY__CTX_NO_REMOVED = 32, /* on_added failed: no on_removed */
-    CVY__CTX_TIMER = 64       /* a cvy_timer_t stands before the state */
+    CVY__CTX_NO_REMOVED = 16, /* on_added failed, or on_removed was called: not (again) */
+    CVY__CTX_TIMER = 32       /* a cvy_timer_t stands before the state */
+};
+
+enum { /* cvy_event_type_t.builtin */
+    CVY__ACTIVE = 1,
+    CVY__INBOUND_BYTES,
+    CVY__READ_COMPLETE,
+    CVY__READ_CLOSED,
+    CVY__OUTBOUND_SUSPEND,
+    CVY__OUTBOUND_RESUME,
+    CVY__FAILURE,
+    CVY__INACTIVE,
+    CVY__OUTBOUND_BYTES,
+    CVY__OUTBOUND_FLUSH,
+    CVY__INBOUND_SUSPEND,
+    CVY__INBOUND_RESUME,
+    CVY__OUTBOUND_CLOSE
 };
 
 struct cvy_ctx {
@@ -57,17 +72,16 @@ typedef struct cvy__failure {
     cvy_error_t error;
 } cvy__failure_t;
 
-/* Application and transport are holders besides the contexts. */
-enum { CVY__HOLD_APPLICATION = 1, CVY__HOLD_QUEUE = 2 };
-
 /* What the conveyor asks of its owner where no event says it. */
 typedef struct cvy__owner {
-    void (*close)(cvy_transport_t *t, const cvy_close_t *how, bool through_stages); /* TAIL's defaults, failed active */
+    void (*close)(cvy_transport_t *t, const cvy_close_t *how, bool read_closed); /* a stage gave up; read-closed reached TAIL */
+    void (*failed)(cvy_transport_t *t, const cvy_error_t *err);                  /* an error reached TAIL */
     void (*read_suspended)(cvy_transport_t *t, bool suspended);                     /* the first holder came, the last one went */
     void (*dirty)(cvy_transport_t *t);          /* a stage may hold outbound bytes: run the flush walk this turn */
+    void (*active_begun)(cvy_transport_t *t);   /* the walk of active has gone as far as it could */
     void (*settle)(cvy_transport_t *t);         /* CVY__TODO_OWNER, behind all else */
-    void (*told_unwritable)(cvy_transport_t *t); /* someone asked, and the answer was no */
     void (*dropped)(cvy_transport_t *t, size_t n); /* bytes that reached TAIL */
+    void (*writable)(cvy_transport_t *t, bool writable); /* behind the walk of outbound-suspend (resume) */
 } cvy__owner_t;
 
 struct cvy_conveyor {
@@ -77,11 +91,11 @@ struct cvy_conveyor {
     cvy_ctx_t head;
     cvy_ctx_t tail;
     cvy__work_t work;
+    cvy__work_t next_turn;     /* writability that was put off: at most one pair per turn */
     cvy_ctx_t *active_at;      /* the last one that the walk of active has reached; NULL: not begun */
     cvy_ctx_t *read_closed_at; /* likewise */
     cvy__failure_t *failures;
     size_t holders;            /* of the read suspend */
-    uint8_t own_holds;         /* CVY__HOLD_* */
     uint8_t gate;
     uint8_t todo;
     bool active_held;          /* the walk waits for cvy_ctx_activate_next */
@@ -91,6 +105,8 @@ struct cvy_conveyor {
     bool told_above;
     bool owe_pair;             /* crossed both ways, and someone was told "not writable" in between */
     bool in_error;             /* an error walk is on the stack */
+    bool in_flush;             /* a flush walk is on the stack */
+    bool in_active;            /* the walk of active is on the stack */
     bool torn_down;
     bool flushes;              /* some stage has on_outbound_flush: cached */
     bool completes;            /* some stage has on_read_complete: cached */
@@ -109,9 +125,7 @@ void cvy__conveyor_activate(cvy_conveyor_t *c);    /* start the walk of active *
 void cvy__conveyor_read_closed(cvy_conveyor_t *c); /* end of stream, behind all bytes */
 void cvy__conveyor_above(cvy_conveyor_t *c, bool above); /* the queue crossed a mark */
 
-/* Suspends by the application and by the queue. */
-void cvy__conveyor_hold(cvy_conveyor_t *c, unsigned who);
-void cvy__conveyor_release(cvy_conveyor_t *c, unsigned who);
+/* Suspends are held by contexts: HEAD's is the queue's, TAIL's is the application's (cvy_ctx_suspend, cvy_ctx_resume). */
 static inline bool cvy__conveyor_suspended(const cvy_conveyor_t *c)
 {
     return (c->gate & CVY__GATE_SUSPENDED) != 0;
@@ -126,20 +140,62 @@ bool cvy__conveyor_was_active(const cvy_conveyor_t *c);
 /* Within the room */
 
 extern const cvy_stage_t cvy__tail_stage;
-void cvy__ctx_enter(cvy_ctx_t *ctx);
-void cvy__ctx_leave(cvy_ctx_t *ctx); /* runs a removal that waited for the stack */
+
+/* fire.c: dispatch */
+int cvy__ctx_answer(const cvy_ctx_t *ctx); /* what an inbound fire answers */
+void cvy__ctx_leave(cvy_ctx_t *ctx);       /* a callback of ctx has returned: runs a removal that waited for it */
+void cvy__error_walk(cvy_ctx_t *from, const cvy_error_t *err);
+/* Hands ev to ctx, if its stage takes it in its table or its catch-all. */
+bool cvy__ctx_offer(cvy_ctx_t *ctx, cvy_event_t *ev, bool inbound);
+
+/* chain.c: links and memory */
 void cvy__chain_rebuild(cvy_conveyor_t *c);
 void cvy__chain_free_tombstones(cvy_conveyor_t *c);
 void cvy__ctx_remove(cvy_ctx_t *ctx);
-void cvy__ctx_free(cvy_ctx_t *ctx);
+void cvy__ctx_finish_removal(cvy_ctx_t *ctx);
 void cvy__ctx_stop_timer(cvy_ctx_t *ctx);
-void cvy__ctx_deliver_active(cvy_ctx_t *ctx);
-int cvy__ctx_answer(const cvy_ctx_t *ctx); /* what an inbound fire answers */
-void cvy__error_walk(cvy_ctx_t *from, const cvy_error_t *err);
+void cvy__ctx_init_timer(cvy_ctx_t *ctx);
+
+/* walk.c: what goes by itself */
+void cvy__walk_active(cvy_conveyor_t *c);
+void cvy__walk_active_one(cvy_ctx_t *ctx);
+void cvy__walk_inactive(cvy_conveyor_t *c);
+void cvy__walk_read_closed(cvy_conveyor_t *c);
+void cvy__walk_resume(cvy_conveyor_t *c);
+void cvy__walk_writability(cvy_conveyor_t *c);
+void cvy__walk_flush_from(cvy_ctx_t *from);
+void cvy__walk_forget(cvy_ctx_t *ctx); /* ctx is removed: nothing waits for it any more */
 
 static inline bool cvy__ctx_skipped(const cvy_ctx_t *ctx)
 {
     return (ctx->flags & CVY__CTX_REMOVED) != 0;
+}
+
+/* The neighbours that events see. HEAD and TAIL are never skipped. */
+static inline cvy_ctx_t *cvy__ctx_next(const cvy_ctx_t *ctx)
+{
+    cvy_ctx_t *at = ctx->next;
+    while (cvy__ctx_skipped(at))
+        at = at->next;
+    return at;
+}
+
+static inline cvy_ctx_t *cvy__ctx_prev(const cvy_ctx_t *ctx)
+{
+    cvy_ctx_t *at = ctx->prev;
+    while (cvy__ctx_skipped(at))
+        at = at->prev;
+    return at;
+}
+
+static inline void cvy__ctx_enter(cvy_ctx_t *ctx)
+{
+    ctx->busy++;
+}
+
+static inline bool cvy__conveyor_is_closing(const cvy_conveyor_t *c)
+{
+    return (c->gate & CVY__GATE_CLOSING) != 0;
 }
 
 #endif

@@ -1,0 +1,219 @@
+/*
+ * Dispatch: an event goes from one context to the next that takes it.
+ *
+ * Bytes, the hot path, follow a pointer that was looked up when the chain last changed. Everything else looks at each context on
+ * its way: the slot, the table of user events, the catch-all. A context that has a callback on the stack is busy; it is not freed,
+ * and its on_removed waits, until it is not. Fired bytes are gone whatever the answer: what is left of them is dropped here.
+ */
+#include <assert.h>
+#include <conveyor/stage.h>
+#include <uv.h>
+
+#include "conveyor/core.h"
+
+#define ON_LOOP(ctx) assert(cvy_loop_in_thread((ctx)->conveyor->loop))
+
+void cvy__ctx_leave(cvy_ctx_t *ctx)
+{
+    if (!--ctx->busy && (ctx->flags & (CVY__CTX_REMOVED | CVY__CTX_DEAD)) == CVY__CTX_REMOVED)
+        cvy__ctx_finish_removal(ctx);
+}
+
+int cvy__ctx_answer(const cvy_ctx_t *ctx)
+{
+    unsigned gate = ctx->conveyor->gate;
+    if (ctx->flags & CVY__CTX_REMOVED)
+        return UV_ECANCELED;
+    if (!(gate & (CVY__GATE_CLOSING | CVY__GATE_SUSPENDED)))
+        return 0;
+    return gate & CVY__GATE_CLOSING ? UV_EPIPE : UV_EAGAIN;
+}
+
+/* What an outbound fire answers; "not writable" is a promise of an outbound-resume. */
+static int outbound_answer(cvy_ctx_t *ctx)
+{
+    cvy_conveyor_t *c = ctx->conveyor;
+    if (ctx->flags & CVY__CTX_REMOVED)
+        return UV_ECANCELED;
+    if (!(c->gate & (CVY__GATE_CLOSING | CVY__GATE_ABOVE)))
+        return 0;
+    if (c->gate & CVY__GATE_CLOSING)
+        return UV_EPIPE;
+    c->owe_pair = !c->told_above;
+    return UV_EAGAIN;
+}
+
+/* Whether what ctx fires is disposed of. */
+static bool muted(const cvy_ctx_t *ctx)
+{
+    return (ctx->flags & CVY__CTX_DEAD) || cvy__conveyor_is_closing(ctx->conveyor);
+}
+
+bool cvy__ctx_offer(cvy_ctx_t *ctx, cvy_event_t *ev, bool inbound)
+{
+    void (*run)(cvy_ctx_t *, cvy_event_t *) = NULL;
+    for (const cvy_on_t *on = ctx->stage->events; on && on->type && !run; on++)
+        if (on->type == ev->type)
+            run = on->run;
+    if (!run)
+        run = inbound ? ctx->stage->on_inbound : ctx->stage->on_outbound;
+    if (!run)
+        return false;
+    cvy__ctx_enter(ctx);
+    run(ctx, ev);
+    cvy__ctx_leave(ctx);
+    return true;
+}
+
+int cvy_fire_inbound_bytes(cvy_ctx_t *ctx, cvy_buf_t *in)
+{
+    ON_LOOP(ctx);
+    if (!muted(ctx)) {
+        cvy_ctx_t *to = ctx->bytes_in;
+        if (to->stage->on_inbound_bytes) {
+            cvy__ctx_enter(to);
+            to->stage->on_inbound_bytes(to, in);
+            cvy__ctx_leave(to);
+        } else {
+            cvy_inbound_bytes_t ev = { CVY_EVENT_OF(cvy_inbound_bytes), in };
+            cvy__ctx_offer(to, &ev.event, true);
+        }
+    }
+    cvy_buf_fini(in);
+    return cvy__ctx_answer(ctx);
+}
+
+int cvy_fire_outbound_bytes(cvy_ctx_t *ctx, cvy_buf_t *out)
+{
+    ON_LOOP(ctx);
+    if (!muted(ctx)) {
+        cvy_ctx_t *to = ctx->bytes_out;
+        if (ctx->conveyor->flushes)
+            ctx->conveyor->owner->dirty(ctx->conveyor->transport);
+        if (to->stage->on_outbound_bytes) {
+            cvy__ctx_enter(to);
+            to->stage->on_outbound_bytes(to, out);
+            cvy__ctx_leave(to);
+        } else {
+            cvy_outbound_bytes_t ev = { CVY_EVENT_OF(cvy_outbound_bytes), out };
+            cvy__ctx_offer(to, &ev.event, false);
+        }
+    }
+    cvy_buf_fini(out);
+    return outbound_answer(ctx);
+}
+
+int cvy_fire_outbound_copy(cvy_ctx_t *ctx, const void *bytes, size_t n)
+{
+    cvy_buf_t b;
+    cvy_buf_init(&b, cvy_ctx_pool(ctx));
+    int err = cvy_buf_append(&b, bytes, n);
+    if (err) {
+        cvy_buf_fini(&b);
+        return err;
+    }
+    return cvy_fire_outbound_bytes(ctx, &b);
+}
+
+void cvy__error_walk(cvy_ctx_t *from, const cvy_error_t *err)
+{
+    cvy_conveyor_t *c = from->conveyor;
+    cvy_failure_t ev = { CVY_EVENT_OF(cvy_failure), err };
+    bool outer = c->in_error;
+    c->in_error = true;
+    for (cvy_ctx_t *at = cvy__ctx_next(from);; at = cvy__ctx_next(at)) {
+        if (at->stage->on_error) {
+            cvy__ctx_enter(at);
+            at->stage->on_error(at, err);
+            cvy__ctx_leave(at);
+            break;
+        }
+        if (at == &c->tail || cvy__ctx_offer(at, &ev.event, true))
+            break;
+    }
+    c->in_error = outer;
+}
+
+int cvy_fire_error(cvy_ctx_t *ctx, const cvy_error_t *err)
+{
+    ON_LOOP(ctx);
+    /* At the end of a transport that failed the walk runs while closing. */
+    if (!(ctx->flags & CVY__CTX_DEAD) && (ctx->conveyor->in_error || !cvy__conveyor_is_closing(ctx->conveyor)))
+        cvy__error_walk(ctx, err);
+    return cvy__ctx_answer(ctx);
+}
+
+int cvy_fire_outbound_close(cvy_ctx_t *ctx, const cvy_close_t *how)
+{
+    ON_LOOP(ctx);
+    if (muted(ctx))
+        return outbound_answer(ctx);
+    cvy_outbound_close_t ev = { CVY_EVENT_OF(cvy_outbound_close), how };
+    for (cvy_ctx_t *at = cvy__ctx_prev(ctx);; at = cvy__ctx_prev(at)) {
+        if (at->stage->on_outbound_close) {
+            cvy__ctx_enter(at);
+            at->stage->on_outbound_close(at, how);
+            cvy__ctx_leave(at);
+            break;
+        }
+        if (cvy__ctx_offer(at, &ev.event, false))
+            break;
+    }
+    return outbound_answer(ctx);
+}
+
+int cvy_fire_outbound_flush(cvy_ctx_t *ctx)
+{
+    ON_LOOP(ctx);
+    if (!muted(ctx))
+        cvy__walk_flush_from(ctx);
+    return outbound_answer(ctx);
+}
+
+int cvy_fire_inbound(cvy_ctx_t *ctx, cvy_event_t *ev)
+{
+    ON_LOOP(ctx);
+    if (ev->type->builtin == CVY__INBOUND_BYTES)
+        return cvy_fire_inbound_bytes(ctx, ((cvy_inbound_bytes_t *)ev)->buf);
+    if (ev->type->builtin == CVY__FAILURE)
+        return cvy_fire_error(ctx, ((cvy_failure_t *)ev)->error);
+    if (!ev->type->builtin && !muted(ctx)) /* the others walk by themselves */
+        for (cvy_ctx_t *at = cvy__ctx_next(ctx); !cvy__ctx_offer(at, ev, true) && at != &ctx->conveyor->tail;)
+            at = cvy__ctx_next(at);
+    return cvy__ctx_answer(ctx);
+}
+
+static int fire_outbound_user(cvy_ctx_t *ctx, cvy_event_t *ev)
+{
+    if (!ev->type->builtin && !muted(ctx))
+        for (cvy_ctx_t *at = cvy__ctx_prev(ctx); !cvy__ctx_offer(at, ev, false) && at != &ctx->conveyor->head;)
+            at = cvy__ctx_prev(at);
+    return outbound_answer(ctx);
+}
+
+int cvy_fire_outbound(cvy_ctx_t *ctx, cvy_event_t *ev)
+{
+    ON_LOOP(ctx);
+    switch (ev->type->builtin) {
+    case CVY__OUTBOUND_BYTES:
+        return cvy_fire_outbound_bytes(ctx, ((cvy_outbound_bytes_t *)ev)->buf);
+    case CVY__OUTBOUND_CLOSE:
+        return cvy_fire_outbound_close(ctx, ((cvy_outbound_close_t *)ev)->how);
+    case CVY__INBOUND_SUSPEND:
+        cvy_ctx_suspend(ctx);
+        return outbound_answer(ctx);
+    case CVY__INBOUND_RESUME:
+        cvy_ctx_resume(ctx);
+        return outbound_answer(ctx);
+    case CVY__OUTBOUND_FLUSH: /* fired on by a catch-all it walks by itself already */
+        return ctx->conveyor->in_flush ? outbound_answer(ctx) : cvy_fire_outbound_flush(ctx);
+    default:
+        return fire_outbound_user(ctx, ev);
+    }
+}
+
+/* Writability as a question: whoever is told "no" is certain of an outbound-resume. */
+bool cvy_ctx_writable(cvy_ctx_t *ctx)
+{
+    return outbound_answer(ctx) == 0;
+}

@@ -1,0 +1,159 @@
+/*
+ * A conveyor's life: made inside its transport, settled after each dispatch, torn down in the transport's close callback.
+ *
+ * Settling is the one place where what was noted during a dispatch is done. Order: failures, active, inbound-resume (before writability:
+ * whoever may write again may also read), writability, read-closed (behind all bytes), the transport's own, tombstones.
+ */
+#include <conveyor/chain.h>
+#include <uv.h>
+
+#include "base/memory.h"
+#include "conveyor/core.h"
+
+static void deliver_failures(cvy_conveyor_t *c)
+{
+    for (cvy__failure_t *failure; (failure = c->failures);) {
+        c->failures = failure->next;
+        if (!cvy__conveyor_is_closing(c))
+            cvy__error_walk(failure->from, &failure->error);
+        cvy__free(failure);
+    }
+}
+
+static void begin_active(cvy_conveyor_t *c)
+{
+    if (!c->active_at)
+        c->active_at = &c->head;
+    cvy__walk_active(c);
+    if (!cvy__conveyor_is_closing(c))
+        c->owner->active_begun(c->transport);
+}
+
+static void settle_some(cvy_conveyor_t *c, unsigned todo)
+{
+    if (todo & CVY__TODO_FAILURES)
+        deliver_failures(c);
+    if (todo & CVY__TODO_ACTIVE)
+        begin_active(c);
+    if (todo & CVY__TODO_RESUME) {
+        cvy__walk_resume(c);
+        todo |= CVY__TODO_READ_CLOSED; /* it may have waited */
+    }
+    if (todo & CVY__TODO_WRITABILITY)
+        cvy__walk_writability(c);
+    if (todo & CVY__TODO_READ_CLOSED)
+        cvy__walk_read_closed(c);
+    if (todo & CVY__TODO_OWNER)
+        c->owner->settle(c->transport);
+    if (todo & CVY__TODO_TOMBSTONES)
+        cvy__chain_free_tombstones(c);
+}
+
+static void settle(cvy__work_t *work)
+{
+    cvy_conveyor_t *c = CVY__OF(work, cvy_conveyor_t, work);
+    unsigned todo = c->todo;
+    c->todo = 0;
+    settle_some(c, todo); /* what is noted meanwhile defers the work again */
+}
+
+static void settle_next_turn(cvy__work_t *work)
+{
+    cvy__conveyor_todo(CVY__OF(work, cvy_conveyor_t, next_turn), CVY__TODO_WRITABILITY);
+}
+
+void cvy__conveyor_todo(cvy_conveyor_t *c, unsigned what)
+{
+    if (c->torn_down)
+        return;
+    c->todo |= (uint8_t)what;
+    cvy__loop_defer(c->loop, &c->work);
+}
+
+void cvy__conveyor_init(cvy_conveyor_t *c, cvy_transport_t *t, cvy_loop_t *loop, const cvy_stage_t *head, const cvy__owner_t *owner)
+{
+    *c = (cvy_conveyor_t){ .transport = t, .loop = loop, .owner = owner };
+    c->head = (cvy_ctx_t){ .stage = head, .conveyor = c, .next = &c->tail, .busy = 1 }; /* busy: never freed */
+    c->tail = (cvy_ctx_t){ .stage = &cvy__tail_stage, .conveyor = c, .prev = &c->head, .busy = 1 };
+    cvy__work_init(&c->work, settle);
+    cvy__work_init(&c->next_turn, settle_next_turn);
+    cvy__chain_rebuild(c);
+}
+
+void cvy__conveyor_activate(cvy_conveyor_t *c)
+{
+    cvy__conveyor_todo(c, CVY__TODO_ACTIVE);
+}
+
+void cvy__conveyor_read_closed(cvy_conveyor_t *c)
+{
+    if (!c->read_closed_at)
+        c->read_closed_at = &c->head;
+    cvy__conveyor_todo(c, CVY__TODO_READ_CLOSED);
+}
+
+void cvy__conveyor_above(cvy_conveyor_t *c, bool above)
+{
+    c->above = above;
+    if (above)
+        c->gate |= CVY__GATE_ABOVE;
+    else
+        c->gate &= (uint8_t)~CVY__GATE_ABOVE;
+    cvy__conveyor_todo(c, CVY__TODO_WRITABILITY);
+}
+
+void cvy__conveyor_closing(cvy_conveyor_t *c)
+{
+    c->gate |= CVY__GATE_CLOSING;
+}
+
+bool cvy__conveyor_was_active(const cvy_conveyor_t *c)
+{
+    return c->active_at != NULL;
+}
+
+static void remove_all(cvy_conveyor_t *c)
+{
+    for (cvy_ctx_t *at = c->tail.prev; at != &c->head; at = at->prev)
+        cvy__ctx_remove(at);
+    for (cvy_ctx_t *at = c->head.next, *next; at != &c->tail; at = next) {
+        next = at->next;
+        cvy__free(at);
+    }
+    c->head.next = &c->tail;
+    c->tail.prev = &c->head;
+    cvy__chain_rebuild(c);
+}
+
+void cvy__conveyor_tear_down(cvy_conveyor_t *c, const cvy_error_t *error)
+{
+    cvy__conveyor_closing(c);
+    if (error && cvy__conveyor_was_active(c))
+        cvy__error_walk(&c->head, error);
+    cvy__walk_inactive(c);
+    deliver_failures(c); /* frees them */
+    c->torn_down = true;
+    remove_all(c);
+    cvy__loop_undefer(c->loop, &c->work);
+    cvy__loop_undefer(c->loop, &c->next_turn);
+}
+
+int cvy_conveyor_fire_inbound(cvy_conveyor_t *c, cvy_event_t *ev)
+{
+    return cvy_fire_inbound(&c->head, ev);
+}
+
+int cvy_conveyor_fire_outbound(cvy_conveyor_t *c, cvy_event_t *ev)
+{
+    return cvy_fire_outbound(&c->tail, ev);
+}
+
+cvy_transport_t *cvy_conveyor_transport(const cvy_conveyor_t *c)
+{
+    return c->transport;
+}
+
+cvy_loop_t *cvy_conveyor_loop(const cvy_conveyor_t *c)
+{
+    return c->loop;
+}
