@@ -43,7 +43,7 @@ void cvy__loop_advance_embedded(cvy_loop_t *loop, uint64_t ms)
     uint64_t until = loop->now_ms + ms, next;
     int standing = 0;
     cvy__loop_settle(loop);
-    while (cvy__posts_waiting(loop)) {
+    while (cvy__posts_waiting(loop) && !cvy__loop_ending(loop)) {
         cvy__posts_run(loop);
         cvy__loop_settle(loop);
     }

@@ -64,6 +64,7 @@ struct cvy_loop {
     cvy__slab_t slab;
     cvy__link_t work;
     cvy__link_t flush;
+    cvy__link_t turn; /* see cvy__loop_defer_turn */
     int64_t flush_count, flush_limit;
     unsigned root;          /* depth of our own callbacks on the stack */
     bool kicked;            /* the driver has been told to settle before it waits */
@@ -100,7 +101,9 @@ void cvy__loop_settle(cvy_loop_t *loop);
 
 void cvy__loop_defer(cvy_loop_t *loop, cvy__work_t *work);       /* idempotent while it waits */
 void cvy__loop_defer_flush(cvy_loop_t *loop, cvy__work_t *work); /* idempotent while it waits */
-void cvy__loop_undefer(cvy_loop_t *loop, cvy__work_t *work);     /* from either; idempotent */
+/* Runs once, first thing, when the next turn settles; put off while a turn settles it waits for the one after that (which is kicked). */
+void cvy__loop_defer_turn(cvy_loop_t *loop, cvy__work_t *work);
+void cvy__loop_undefer(cvy_loop_t *loop, cvy__work_t *work);     /* from any; idempotent */
 /* Runs the flushes that wait, now, without the rest of a turn's end. */
 void cvy__loop_flush(cvy_loop_t *loop);
 

@@ -136,7 +136,7 @@ void cvy__posts_run(cvy_loop_t *loop)
     if (!loop->posts.first)
         return;
     uint64_t until = loop->driver ? uv_hrtime() + SLICE_NS : 0;
-    for (int64_t n = 0; n < loop->task_budget; n++) {
+    for (int64_t n = 0; n < loop->task_budget && !cvy__posts_closed(loop); n++) {
         cvy_task_t *task = pop(&loop->posts);
         if (!task)
             return;

@@ -77,7 +77,9 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         fire(watch, &watch->read, status);
     if (status || (events & UV_WRITABLE))
         fire(watch, &watch->write, status);
-    if (status && !watch->events && !watch->closing)
+    if (status)
+        follow(watch);
+    if (!watch->events && !watch->closing)
         set_resident(watch, false);
     cvy__loop_leave(watch->loop);
 }

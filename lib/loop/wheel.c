@@ -121,58 +121,80 @@ void cvy__wheel_remove(cvy__wheel_t *wheel, cvy__entry_t *e)
         wheel->known = false;
 }
 
-/* Where the first occupied slot begins. False: all slots are empty. */
-static bool first_slot(const cvy__wheel_t *wheel, unsigned *level, unsigned *slot, uint64_t *begins)
+/* The occupied slots of the lowest occupied level, in the order in which the clock will come to them. */
+typedef struct walk {
+    unsigned level, digit;
+    uint64_t bits; /* bit i: the slot i + 1 after now's */
+} walk_t;
+
+/* False: all slots are empty. */
+static bool walk_start(const cvy__wheel_t *wheel, walk_t *walk)
 {
-    unsigned l = 0;
-    while (l < CVY__WHEEL_LEVELS && !wheel->bits[l])
-        l++;
-    if (l == CVY__WHEEL_LEVELS)
+    unsigned level = 0;
+    while (level < CVY__WHEEL_LEVELS && !wheel->bits[level])
+        level++;
+    if (level == CVY__WHEEL_LEVELS)
         return false;
-    unsigned shift = l * CVY__WHEEL_BITS;
-    unsigned digit = (wheel->now >> shift) & (CVY__WHEEL_SLOTS - 1);
-    uint64_t round = (wheel->now >> shift) - digit;
-    uint64_t later = digit == CVY__WHEEL_SLOTS - 1 ? 0 : wheel->bits[l] >> (digit + 1) << (digit + 1);
-    *level = l;
-    *slot = lowest(later ? later : wheel->bits[l]);
-    *begins = (round + *slot + (later ? 0 : CVY__WHEEL_SLOTS)) << shift;
+    unsigned digit = (wheel->now >> (level * CVY__WHEEL_BITS)) & (CVY__WHEEL_SLOTS - 1);
+    unsigned turn = (digit + 1) % CVY__WHEEL_SLOTS;
+    uint64_t bits = wheel->bits[level];
+    *walk = (walk_t){ level, digit, turn ? bits >> turn | bits << (CVY__WHEEL_SLOTS - turn) : bits };
     return true;
+}
+
+/* The next slot, and when it begins. */
+static unsigned walk_slot(const cvy__wheel_t *wheel, walk_t *walk, uint64_t *begins)
+{
+    unsigned ahead = lowest(walk->bits) + 1, shift = walk->level * CVY__WHEEL_BITS;
+    walk->bits &= walk->bits - 1;
+    *begins = ((wheel->now >> shift) + ahead) << shift;
+    return (walk->digit + ahead) % CVY__WHEEL_SLOTS;
+}
+
+/* What is due in a later round of the top level may lie before what is due in this one: then the walk goes on. */
+static uint64_t find_next(const cvy__wheel_t *wheel)
+{
+    walk_t walk;
+    uint64_t next = CVY__NEVER;
+    if (!walk_start(wheel, &walk))
+        return next;
+    for (unsigned seen = 0; walk.bits;) {
+        uint64_t begins;
+        const cvy__entry_t *head = &wheel->slots[walk.level][walk_slot(wheel, &walk, &begins)];
+        if (next < begins)
+            return next;
+        for (const cvy__entry_t *e = head->next; e != head; e = e->next) {
+            if (++seen > SCAN)
+                return begins;
+            if (e->due < next)
+                next = e->due;
+        }
+    }
+    return next;
 }
 
 uint64_t cvy__wheel_next(cvy__wheel_t *wheel)
 {
     if (!list_empty(&wheel->due))
         return wheel->due.next->due;
-    if (wheel->known)
-        return wheel->next;
-    unsigned level, slot;
-    uint64_t begins;
-    wheel->next = CVY__NEVER;
+    if (!wheel->known)
+        wheel->next = find_next(wheel);
     wheel->known = true;
-    if (!first_slot(wheel, &level, &slot, &begins))
-        return wheel->next;
-    unsigned seen = 0;
-    const cvy__entry_t *head = &wheel->slots[level][slot];
-    for (const cvy__entry_t *e = head->next; e != head; e = e->next) {
-        if (++seen > SCAN) {
-            wheel->next = begins;
-            break;
-        }
-        if (e->due < wheel->next)
-            wheel->next = e->due;
-    }
     return wheel->next;
 }
 
 static void advance(cvy__wheel_t *wheel, uint64_t now)
 {
-    unsigned level, slot;
-    uint64_t begins;
-    while (first_slot(wheel, &level, &slot, &begins) && begins <= now) {
+    walk_t walk;
+    while (walk_start(wheel, &walk)) {
+        uint64_t begins;
+        unsigned slot = walk_slot(wheel, &walk, &begins);
+        if (begins > now)
+            break;
         cvy__entry_t moving;
         list_init(&moving);
-        list_splice_front(&moving, &wheel->slots[level][slot]);
-        wheel->bits[level] &= ~(UINT64_C(1) << slot);
+        list_splice_front(&moving, &wheel->slots[walk.level][slot]);
+        wheel->bits[walk.level] &= ~(UINT64_C(1) << slot);
         wheel->now = begins;
         while (!list_empty(&moving)) {
             cvy__entry_t *e = moving.next;

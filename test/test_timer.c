@@ -1,0 +1,275 @@
+/* Timers on the embedded loop's clock, and on a real one. */
+#include "support.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+#include "base/memory.h"
+#include "loop/loop.h"
+
+static cvy_loop_t *loop;
+static char log_[256];
+static uint64_t fired_at;
+static int fired;
+
+static void open_loop(void)
+{
+    log_[0] = '\0';
+    fired = 0;
+    ck_assert_int_eq(cvy__loop_new_embedded(&loop, NULL), 0);
+}
+
+static void end_loop(void)
+{
+    cvy__loop_end_embedded(loop);
+    ck_assert_uint_eq(cvy__memory_live(), 0);
+}
+
+static void note(cvy_timer_t *timer)
+{
+    fired++;
+    fired_at = cvy_loop_now(timer->loop);
+    if (timer->arg)
+        strcat(log_, timer->arg);
+}
+
+/* T15: the clock stands at each due time */
+START_TEST(timers_fire_in_order_of_their_due_time)
+{
+    cvy_timer_t a, b, c;
+    cvy_timer_init(&a, loop, note, "a");
+    cvy_timer_init(&b, loop, note, "b");
+    cvy_timer_init(&c, loop, note, "c");
+    cvy_timer_start(&a, 30);
+    cvy_timer_start(&b, 10);
+    cvy_timer_start(&c, 30);
+    cvy__loop_advance_embedded(loop, 9);
+    ck_assert_str_eq(log_, "");
+    cvy__loop_advance_embedded(loop, 15);
+    ck_assert_str_eq(log_, "b");
+    ck_assert_uint_eq(fired_at, 10);
+    cvy__loop_advance_embedded(loop, 1000);
+    ck_assert_str_eq(log_, "bac");
+    ck_assert_uint_eq(fired_at, 30);
+    ck_assert_uint_eq(cvy_loop_now(loop), 1024);
+}
+END_TEST
+
+START_TEST(a_stopped_timer_does_not_fire)
+{
+    cvy_timer_t a;
+    cvy_timer_init(&a, loop, note, NULL);
+    cvy_timer_stop(&a);
+    cvy_timer_start(&a, 10);
+    ck_assert(cvy_timer_armed(&a));
+    cvy_timer_stop(&a);
+    cvy_timer_stop(&a);
+    ck_assert(!cvy_timer_armed(&a));
+    cvy__loop_advance_embedded(loop, 100);
+    ck_assert_int_eq(fired, 0);
+}
+END_TEST
+
+START_TEST(a_timer_started_again_counts_anew)
+{
+    cvy_timer_t a;
+    cvy_timer_init(&a, loop, note, NULL);
+    cvy_timer_start(&a, 10);
+    cvy__loop_advance_embedded(loop, 9);
+    cvy_timer_start(&a, 10);
+    cvy__loop_advance_embedded(loop, 9);
+    ck_assert_int_eq(fired, 0);
+    cvy__loop_advance_embedded(loop, 1);
+    ck_assert_int_eq(fired, 1);
+    ck_assert(!cvy_timer_armed(&a));
+    ck_assert_uint_eq(loop->alive, 0);
+}
+END_TEST
+
+static cvy_timer_t other;
+
+static void stop_other(cvy_timer_t *timer)
+{
+    note(timer);
+    cvy_timer_stop(&other);
+}
+
+START_TEST(a_timer_stopped_by_one_of_the_same_millisecond_does_not_fire)
+{
+    cvy_timer_t a;
+    cvy_timer_init(&a, loop, stop_other, "a");
+    cvy_timer_init(&other, loop, note, "b");
+    cvy_timer_start(&a, 10);
+    cvy_timer_start(&other, 10);
+    cvy__loop_advance_embedded(loop, 10);
+    ck_assert_str_eq(log_, "a");
+}
+END_TEST
+
+static void again(cvy_timer_t *timer)
+{
+    note(timer);
+    cvy_timer_start(timer, 7);
+}
+
+START_TEST(a_timer_may_start_itself_again)
+{
+    cvy_timer_t a;
+    cvy_timer_init(&a, loop, again, NULL);
+    cvy_timer_start(&a, 7);
+    cvy__loop_advance_embedded(loop, 70);
+    ck_assert_int_eq(fired, 10);
+    cvy_timer_stop(&a);
+}
+END_TEST
+
+static void at_once(cvy_timer_t *timer)
+{
+    note(timer);
+    cvy_timer_start(timer, 0);
+}
+
+START_TEST(a_timer_that_restarts_itself_for_now_can_not_hold_the_clock)
+{
+    cvy_timer_t a;
+    cvy_timer_init(&a, loop, at_once, NULL);
+    cvy_timer_start(&a, 1);
+    cvy__loop_advance_embedded(loop, 5);
+    ck_assert_uint_eq(cvy_loop_now(loop), 5);
+    cvy_timer_stop(&a);
+}
+END_TEST
+
+START_TEST(the_longest_delay_never_fires)
+{
+    cvy_timer_t a;
+    cvy_timer_init(&a, loop, note, NULL);
+    cvy_timer_start(&a, UINT64_MAX);
+    cvy__loop_advance_embedded(loop, UINT64_C(1) << 40);
+    ck_assert_int_eq(fired, 0);
+    cvy_timer_stop(&a);
+}
+END_TEST
+
+/* R7 */
+START_TEST(armed_timers_of_the_application_keep_the_loop_alive_and_ours_do_not)
+{
+    cvy_timer_t user, ours;
+    cvy_timer_init(&user, loop, note, NULL);
+    cvy__timer_init_internal(&ours, loop, note, NULL);
+    cvy_timer_start(&ours, 10);
+    ck_assert_uint_eq(loop->alive, 0);
+    cvy_timer_start(&user, 10);
+    cvy_timer_start(&user, 20);
+    ck_assert_uint_eq(loop->alive, 1);
+    cvy__loop_advance_embedded(loop, 20);
+    ck_assert_uint_eq(loop->alive, 0);
+}
+END_TEST
+
+static cvy__work_t deferred;
+
+static void note_deferred(cvy__work_t *work)
+{
+    (void)work;
+    strcat(log_, "w");
+}
+
+static void defer(cvy_timer_t *timer)
+{
+    note(timer);
+    cvy__loop_defer_flush(loop, &deferred);
+}
+
+START_TEST(each_timer_settles_before_the_next_fires)
+{
+    cvy_timer_t a, b;
+    cvy__work_init(&deferred, note_deferred);
+    cvy_timer_init(&a, loop, defer, "a");
+    cvy_timer_init(&b, loop, defer, "b");
+    cvy_timer_start(&a, 10);
+    cvy_timer_start(&b, 10);
+    cvy__loop_advance_embedded(loop, 10);
+    ck_assert_str_eq(log_, "awbw");
+}
+END_TEST
+
+/* A real clock */
+
+static void stop_loop(cvy_timer_t *timer)
+{
+    note(timer);
+    cvy_loop_stop(timer->loop);
+}
+
+START_TEST(a_timer_on_libuv_fires_not_before_its_time_and_once)
+{
+    cvy_loop_t *real;
+    cvy_timer_t a, b;
+    ck_assert_int_eq(cvy_loop_new(&real, NULL), 0);
+    cvy_timer_init(&a, real, note, "a");
+    cvy_timer_init(&b, real, stop_loop, "b");
+    cvy_timer_start(&a, 5);
+    cvy_timer_start(&b, 20);
+    uint64_t begin = cvy_loop_now(real);
+    ck_assert_int_eq(cvy_loop_run(real), 0);
+    ck_assert_str_eq(log_, "ab");
+    ck_assert_uint_ge(fired_at - begin, 20);
+    cvy_loop_unref(real);
+}
+END_TEST
+
+/* R9 */
+START_TEST(no_more_timers_than_the_budget_fire_in_a_turn)
+{
+    enum { MANY = 600 };
+    static cvy_timer_t timers[MANY];
+    cvy_loop_t *real;
+    ck_assert_int_eq(cvy_loop_new(&real, NULL), 0);
+    for (int i = 0; i < MANY; i++) {
+        cvy_timer_init(&timers[i], real, note, NULL);
+        cvy_timer_start(&timers[i], 0);
+    }
+    int turns = 0;
+    for (int before; fired < MANY; turns++) {
+        before = fired;
+        ck_assert_int_ge(cvy_loop_turn(real, CVY_OFF), 0);
+        ck_assert_int_le(fired - before, 256);
+        ck_assert_int_gt(fired, before);
+    }
+    ck_assert_int_eq(turns, 3);
+    cvy_loop_unref(real);
+}
+END_TEST
+
+/* R4: neither before it is due nor because of one that was stopped */
+START_TEST(the_loop_wakes_only_for_what_is_due)
+{
+    cvy_loop_t *real;
+    cvy_timer_t a, b;
+    ck_assert_int_eq(cvy_loop_new(&real, NULL), 0);
+    cvy_timer_init(&a, real, stop_loop, NULL);
+    cvy_timer_init(&b, real, note, NULL);
+    cvy_timer_start(&a, 150);
+    cvy_timer_start(&b, 20);
+    cvy_timer_stop(&b);
+    ck_assert_int_eq(cvy_loop_run(real), 0);
+    ck_assert_int_eq(fired, 1);
+    ck_assert_uint_le(real->turns, 3); /* the stop's own turns */
+    cvy_loop_unref(real);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("timer");
+    TCase *tc = ADD_TESTS(suite, "timer", timers_fire_in_order_of_their_due_time, a_stopped_timer_does_not_fire,
+        a_timer_started_again_counts_anew, a_timer_stopped_by_one_of_the_same_millisecond_does_not_fire,
+        a_timer_may_start_itself_again, a_timer_that_restarts_itself_for_now_can_not_hold_the_clock,
+        the_longest_delay_never_fires, armed_timers_of_the_application_keep_the_loop_alive_and_ours_do_not,
+        each_timer_settles_before_the_next_fires, a_timer_on_libuv_fires_not_before_its_time_and_once,
+        no_more_timers_than_the_budget_fire_in_a_turn, the_loop_wakes_only_for_what_is_due);
+    tcase_add_checked_fixture(tc, open_loop, end_loop);
+    return test_run(suite);
+}
