@@ -21,6 +21,13 @@
 #define CVY_EXPORT
 #endif
 
+/* Data whose address stands in static tables: dllimport would forbid that; the linker imports it all the same. */
+#if defined(_WIN32) && !defined(CVY_BUILDING)
+#define CVY_EXPORT_DATA
+#else
+#define CVY_EXPORT_DATA CVY_EXPORT
+#endif
+
 /* A definition that may stand in a header: the linker keeps one. */
 #ifdef _WIN32
 #define CVY_ONE_DEFINITION __declspec(selectany)

@@ -3,7 +3,7 @@
  *
  * A framing error is final: an error event, and nothing more from this stage; what still arrives is dropped.
  *   UV_EPROTO     end of stream inside a frame
- *   UV_ETIMEDOUT  not complete deadline_ms after its first byte (the deadline waits while reading is suspended)
+ *   UV_ETIMEDOUT  not complete deadline_ms after its first byte (not while reading is suspended; anew from when it goes on)
  */
 #ifndef CONVEYOR_FIXED_H
 #define CONVEYOR_FIXED_H
@@ -18,7 +18,7 @@ typedef struct cvy_fixed_opts {
     int64_t deadline_ms; /* for a whole frame, from its first byte; 30000 */
 } cvy_fixed_opts_t;
 
-CVY_EXPORT extern const cvy_stage_t cvy_fixed_stage;
+CVY_EXPORT_DATA extern const cvy_stage_t cvy_fixed_stage;
 
 /** Adds it at the end. Errors: as cvy_conveyor_add_last; UV_EINVAL (a length that can't be, or none). */
 CVY_EXPORT int cvy_fixed_add(cvy_conveyor_t *c, const cvy_fixed_opts_t *opts);

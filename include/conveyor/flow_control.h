@@ -20,7 +20,7 @@ typedef struct cvy_flow_control_opts {
     int uncoupled; /* writability does not hold reading; off: 1 turns it on */
 } cvy_flow_control_opts_t;
 
-CVY_EXPORT extern const cvy_stage_t cvy_flow_control_stage;
+CVY_EXPORT_DATA extern const cvy_stage_t cvy_flow_control_stage;
 
 /** Adds it at the end. Errors: as cvy_conveyor_add_last. */
 CVY_EXPORT int cvy_flow_control_add(cvy_conveyor_t *c, const cvy_flow_control_opts_t *opts);

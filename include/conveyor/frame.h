@@ -9,7 +9,7 @@
  * A framing error is final: an error event, and nothing more from this stage; what still arrives is dropped.
  *   UV_EMSGSIZE   longer than max_frame (also outbound, or it does not fit the field: that frame is not sent, the rest lives on)
  *   UV_EPROTO     a body of negative length, strip longer than the frame, no varint, end of stream inside a frame
- *   UV_ETIMEDOUT  not complete deadline_ms after its first byte (the deadline waits while reading is suspended)
+ *   UV_ETIMEDOUT  not complete deadline_ms after its first byte (not while reading is suspended; anew from when it goes on)
  */
 #ifndef CONVEYOR_FRAME_H
 #define CONVEYOR_FRAME_H
@@ -35,7 +35,7 @@ typedef struct cvy_frame_opts {
     int64_t deadline_ms; /* for a whole frame, from its first byte; 30000 */
 } cvy_frame_opts_t;
 
-CVY_EXPORT extern const cvy_stage_t cvy_frame_stage;
+CVY_EXPORT_DATA extern const cvy_stage_t cvy_frame_stage;
 
 /** Adds it at the end. Errors: as cvy_conveyor_add_last; UV_EINVAL (a width, offset, strip or limit that can't be). */
 CVY_EXPORT int cvy_frame_add(cvy_conveyor_t *c, const cvy_frame_opts_t *opts);

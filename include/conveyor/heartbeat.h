@@ -23,7 +23,7 @@ typedef struct cvy_heartbeat_opts {
     size_t n; /* of bytes */
 } cvy_heartbeat_opts_t;
 
-CVY_EXPORT extern const cvy_stage_t cvy_heartbeat_stage;
+CVY_EXPORT_DATA extern const cvy_stage_t cvy_heartbeat_stage;
 
 /** Adds it, and its idle stage, at the end. Errors: as cvy_conveyor_add_last; UV_EINVAL (a time that can't be). */
 CVY_EXPORT int cvy_heartbeat_add(cvy_conveyor_t *c, const cvy_heartbeat_opts_t *opts);

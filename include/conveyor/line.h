@@ -5,7 +5,7 @@
  * A framing error is final: an error event, and nothing more from this stage; what still arrives is dropped.
  *   UV_EMSGSIZE   longer than max_line
  *   UV_EPROTO     a lone "\r" where that is an error, end of stream inside a line
- *   UV_ETIMEDOUT  not complete deadline_ms after its first byte (the deadline waits while reading is suspended)
+ *   UV_ETIMEDOUT  not complete deadline_ms after its first byte (not while reading is suspended; anew from when it goes on)
  */
 #ifndef CONVEYOR_LINE_H
 #define CONVEYOR_LINE_H
@@ -33,7 +33,7 @@ typedef struct cvy_line_opts {
     int64_t deadline_ms;     /* for a whole line, from its first byte; 30000 */
 } cvy_line_opts_t;
 
-CVY_EXPORT extern const cvy_stage_t cvy_line_stage;
+CVY_EXPORT_DATA extern const cvy_stage_t cvy_line_stage;
 
 /** Adds it at the end. Errors: as cvy_conveyor_add_last; UV_EINVAL (a limit or a choice that can't be). */
 CVY_EXPORT int cvy_line_add(cvy_conveyor_t *c, const cvy_line_opts_t *opts);

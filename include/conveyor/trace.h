@@ -18,7 +18,7 @@ typedef struct cvy_trace_opts {
     int64_t dump_bytes;    /* of each buffer; 64 */
 } cvy_trace_opts_t;
 
-CVY_EXPORT extern const cvy_stage_t cvy_trace_stage;
+CVY_EXPORT_DATA extern const cvy_stage_t cvy_trace_stage;
 
 /** Adds it at the end. Errors: as cvy_conveyor_add_last; UV_EINVAL (a limit that can't be). */
 CVY_EXPORT int cvy_trace_add(cvy_conveyor_t *c, const cvy_trace_opts_t *opts);
