@@ -24,4 +24,37 @@ int cvy__socket_accept(cvy_socket_t listener, cvy_socket_t *out);
 int cvy__socket_error(cvy_socket_t fd);
 int cvy__socket_close(cvy_socket_t fd);
 
+/* Streams (lib/posix/stream.c, lib/win/stream.c) */
+
+typedef enum cvy__fd_kind { CVY__FD_TCP, CVY__FD_PIPE } cvy__fd_kind_t;
+
+/* What a connected descriptor is; one_way: it carries bytes in one direction only. UV_EBADF; UV_EINVAL: not a connected stream. */
+int cvy__fd_kind(cvy_socket_t fd, cvy__fd_kind_t *out, bool *one_way);
+/* A second descriptor of the same thing, close-on-exec and none of stdin, stdout, stderr. */
+int cvy__fd_duplicate(cvy_socket_t fd, cvy__fd_kind_t kind, cvy_socket_t *out);
+/* Closes it, unless it is one of stdin, stdout, stderr. */
+void cvy__fd_release(cvy_socket_t fd, cvy__fd_kind_t kind);
+
+/* SO_LINGER; 0 seconds: closing resets. */
+int cvy__socket_linger(cvy_socket_t fd, int64_t seconds);
+/* TCP_USER_TIMEOUT. UV_ENOTSUP where there is none. */
+int cvy__socket_user_timeout(cvy_socket_t fd, int64_t ms);
+/* Looks for a pending error without consuming a byte: 0, or UV_E*. 0 where it can't tell. */
+int cvy__socket_probe(cvy_socket_t fd);
+
+/* How much is worth handing over in one go. */
+typedef struct cvy__write_limits {
+    size_t try_views; /* to uv_try_write; 0: it never takes anything */
+    size_t views;     /* to uv_write, which is to allocate nothing and to copy little */
+    size_t bytes;     /* to either */
+} cvy__write_limits_t;
+const cvy__write_limits_t *cvy__write_limits(bool tcp);
+
+struct uv_pipe_s;
+struct sockaddr_storage;
+/* uv_pipe_open, for what the system really calls a descriptor. */
+int cvy__pipe_open(struct uv_pipe_s *pipe, cvy_socket_t fd);
+/* The pipe's own name (peer: the other end's) in URI form; address->ss_family is 0 where there is none. */
+int cvy__pipe_endpoint(const struct uv_pipe_s *pipe, bool peer, char *text, size_t n, struct sockaddr_storage *address);
+
 #endif
