@@ -38,6 +38,7 @@ int cvy__loop_alloc(cvy_loop_t **out, const cvy_loop_opts_t *opts)
     loop->slab.pool = loop->pool;
     cvy__link_init(&loop->work);
     cvy__link_init(&loop->flush);
+    cvy__link_init(&loop->turn);
     cvy__link_init(&loop->residents);
     cvy__link_init(&loop->guests);
     cvy__wheel_init(&loop->wheel, 0);
@@ -148,6 +149,16 @@ static void run_flushes(cvy_loop_t *loop)
     }
 }
 
+/* Runs what waited for this turn's end, and not what that puts off to the next one's. */
+static void run_turn(cvy_loop_t *loop)
+{
+    cvy__link_t batch;
+    cvy__link_init(&batch);
+    cvy__link_splice(&batch, &loop->turn);
+    while (!cvy__link_alone(&batch))
+        run_one(&batch);
+}
+
 static bool deferred(const cvy_loop_t *loop)
 {
     return !cvy__link_alone(&loop->work) || !cvy__link_alone(&loop->flush);
@@ -166,7 +177,7 @@ void cvy__loop_leave(cvy_loop_t *loop)
         run_work(loop);
     }
     loop->root = 0;
-    if (!deferred(loop))
+    if (!deferred(loop) && cvy__link_alone(&loop->turn))
         return;
     if (loop->driver && !loop->polling)
         cvy__loop_settle(loop); /* our own close callbacks: nothing else may follow them in this turn */
@@ -179,13 +190,16 @@ void cvy__loop_settle(cvy_loop_t *loop)
     if (loop->root)
         return; /* the outermost leave, or the settle that is running, does it */
     loop->root = 1;
+    loop->settling = true;
+    run_turn(loop);
     for (int pass = 0; pass < PASSES && deferred(loop); pass++) {
         run_work(loop);
         run_flushes(loop);
     }
     cvy__slab_settle(&loop->slab);
+    loop->settling = false;
     loop->root = 0;
-    if (deferred(loop))
+    if (deferred(loop) || !cvy__link_alone(&loop->turn))
         kick(loop);
 }
 
@@ -205,6 +219,15 @@ void cvy__loop_defer_flush(cvy_loop_t *loop, cvy__work_t *work)
     work->flushes = true;
     loop->flush_count++;
     cvy__link_append(&loop->flush, &work->link);
+    if (!loop->root)
+        kick(loop);
+}
+
+void cvy__loop_defer_turn(cvy_loop_t *loop, cvy__work_t *work)
+{
+    if (!cvy__link_alone(&work->link))
+        return;
+    cvy__link_append(&loop->turn, &work->link);
     if (!loop->root)
         kick(loop);
 }

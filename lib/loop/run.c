@@ -1,6 +1,6 @@
 /*
- * Loops of our own: who runs them, on which thread, and how they end. A loop's life goes one way, new -> running -> ended, and the one who
- * moves it to running runs it to the end. Stop only closes the queue of posts and wakes it: the end happens in the loop's check
+ * Loops of our own: who runs them, on which thread, and how they end. A loop's life goes new -> running -> ended (a single turn goes back
+ * to new), and the one who moves it to running runs it to the end. Stop only closes the queue of posts and wakes it: the end happens in the loop's check
  * callback, so that it is the same whether stop came before, during or from inside a run.
  */
 #include <assert.h>
@@ -161,11 +161,9 @@ static void on_turn_over(cvy_timer_t *timer)
 
 int cvy_loop_turn(cvy_loop_t *loop, int64_t timeout_ms)
 {
-    if (loop->shared || !loop->driver)
-        return UV_EINVAL;
-    int life = atomic_load(&loop->life);
-    if (life != CVY__LIFE_NEW)
-        return life == CVY__LIFE_ENDED ? UV_ESHUTDOWN : UV_EALREADY;
+    int err = claim(loop);
+    if (err)
+        return err == UV_EALREADY && atomic_load(&loop->life) == CVY__LIFE_ENDED ? UV_ESHUTDOWN : err;
     cvy__uv_t *sys = loop->system;
     atomic_store(&loop->owner, cvy__thread_self());
     if (!sys->turn_timer.loop) {
@@ -175,11 +173,12 @@ int cvy_loop_turn(cvy_loop_t *loop, int64_t timeout_ms)
     }
     if (!cvy__loop_ending(loop))
         turn_once(loop, timeout_ms);
-    if (!cvy__loop_ending(loop))
-        return uv_loop_alive(loop->uv) || cvy__posts_waiting(loop);
-    if (!claim(loop))
+    if (cvy__loop_ending(loop)) {
         run_to_end(loop);
-    return UV_ESHUTDOWN;
+        return UV_ESHUTDOWN;
+    }
+    atomic_store(&loop->life, CVY__LIFE_NEW);
+    return uv_loop_alive(loop->uv) || cvy__posts_waiting(loop);
 }
 
 void cvy__loop_dispose_system(cvy_loop_t *loop)
