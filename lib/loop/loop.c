@@ -54,6 +54,8 @@ int cvy__loop_alloc(cvy_loop_t **out, const cvy_loop_opts_t *opts)
 
 void cvy__loop_dealloc(cvy_loop_t *loop)
 {
+    if (loop->stream_requests)
+        loop->free_stream_requests(loop->stream_requests);
     cvy__slab_fini(&loop->slab);
     cvy__slots_fini(&loop->slots);
     cvy_pool_free(loop->pool);
@@ -164,6 +166,11 @@ static bool deferred(const cvy_loop_t *loop)
     return !cvy__link_alone(&loop->work) || !cvy__link_alone(&loop->flush);
 }
 
+static bool waits_for_settle(const cvy_loop_t *loop)
+{
+    return deferred(loop) || !cvy__link_alone(&loop->turn);
+}
+
 void cvy__loop_leave(cvy_loop_t *loop)
 {
     assert(loop->root > 0);
@@ -177,12 +184,10 @@ void cvy__loop_leave(cvy_loop_t *loop)
         run_work(loop);
     }
     loop->root = 0;
-    if (!deferred(loop) && cvy__link_alone(&loop->turn))
+    if (!waits_for_settle(loop))
         return;
     if (loop->driver && !loop->polling)
-        cvy__loop_settle(loop); /* our own close callbacks: nothing else may follow them in this turn */
-    else
-        kick(loop);
+        cvy__loop_settle(loop); /* our own close callbacks: nothing else may follow them in this turn; while polling check follows */
 }
 
 void cvy__loop_settle(cvy_loop_t *loop)
@@ -199,7 +204,7 @@ void cvy__loop_settle(cvy_loop_t *loop)
     cvy__slab_settle(&loop->slab);
     loop->settling = false;
     loop->root = 0;
-    if (deferred(loop) || !cvy__link_alone(&loop->turn))
+    if (waits_for_settle(loop))
         kick(loop);
 }
 
@@ -364,7 +369,7 @@ void cvy__loop_intake(cvy_loop_t *loop)
 
 bool cvy__loop_busy(cvy_loop_t *loop)
 {
-    return deferred(loop) || cvy__posts_waiting(loop) || cvy__wheel_next(&loop->wheel) <= cvy_loop_now(loop) ||
+    return waits_for_settle(loop) || cvy__posts_waiting(loop) || cvy__wheel_next(&loop->wheel) <= cvy_loop_now(loop) ||
         (cvy__loop_ending(loop) &&
             (!loop->ending || (cvy__link_alone(&loop->residents) && cvy__link_alone(&loop->guests))));
 }

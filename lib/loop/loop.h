@@ -69,6 +69,7 @@ struct cvy_loop {
     unsigned root;          /* depth of our own callbacks on the stack */
     bool kicked;            /* the driver has been told to settle before it waits */
     bool polling;           /* between the driver's prepare and check: a settle will follow */
+    bool settling;          /* the turn is being ended */
     bool shared;            /* attached to the application's loop */
     bool ending;            /* residents have been told to close, what waited is cancelled */
     size_t alive;           /* residents, armed user timers, 1 for queued posts */
@@ -84,6 +85,9 @@ struct cvy_loop {
     atomic_int life;        /* cvy__life_t */
     _Atomic uintptr_t owner; /* cvy__thread_self of its thread; 0: not known yet */
     void *system;           /* the driver's own: handles, thread */
+    /* Requests that streams share (transport/stream.c), and how to free them with the loop; NULL: none yet. */
+    struct cvy__stream_requests *stream_requests;
+    void (*free_stream_requests)(struct cvy__stream_requests *requests);
 };
 
 /* An embedded loop: no uv_loop_t, a clock that stands until it is moved. */
