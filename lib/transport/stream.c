@@ -1,0 +1,316 @@
+/*
+ * What tcp and pipe share over libuv's streams.
+ *
+ * Reading: libuv asks for a buffer only when there is data, and gets the loop's slab; so an idle connection holds none. No buffer is
+ * how a read is put off: reading stays armed, and costs no system call to go on. A read into the slab and the delivery of it
+ * follow each other directly, so that the slab's room needs no owner.
+ *
+ * Writing: uv_try_write of as many views as are worth it, straight from the queue. What the kernel does not take goes out as one uv_write in
+ * flight, of so few views that libuv need not allocate; its request is on loan from the loop, so that an idle connection has none.
+ * The views of a write in flight stay where they are: the queue's owner advances only when it is told.
+ */
+#include "transport/stream.h"
+
+#include "base/memory.h"
+#include "base/system.h"
+#include "transport/socket_opts.h"
+
+/* Requests a loop keeps for the next write: more connections than that are rarely stalled at once. About 200 bytes each. */
+#define KEEP_REQUESTS 64
+#define MAX_VIEWS     64
+
+struct cvy__stream_request {
+    union {
+        uv_write_t write;
+        uv_shutdown_t shutdown;
+        cvy__stream_request_t *next;
+    } uv;
+    cvy__stream_t *stream;
+    size_t bytes;
+};
+
+/* The loop's free requests. */
+struct cvy__stream_requests {
+    cvy__stream_request_t *free;
+    size_t count;
+};
+
+static void free_requests(struct cvy__stream_requests *pool)
+{
+    while (pool->free) {
+        cvy__stream_request_t *r = pool->free;
+        pool->free = r->uv.next;
+        cvy__free(r);
+    }
+    cvy__free(pool);
+}
+
+static cvy__stream_request_t *take_request(cvy__stream_t *s)
+{
+    struct cvy__stream_requests *pool = s->loop->stream_requests;
+    cvy__stream_request_t *r = pool ? pool->free : NULL;
+    if (r) {
+        pool->free = r->uv.next;
+        pool->count--;
+    } else {
+        r = cvy__malloc(sizeof *r);
+        if (!r) return NULL;
+    }
+    r->stream = s;
+    r->bytes = 0;
+    return r;
+}
+
+static void give_request(cvy__stream_request_t *r)
+{
+    cvy_loop_t *loop = r->stream->loop;
+    if (!loop->stream_requests) {
+        loop->stream_requests = cvy__calloc(1, sizeof *loop->stream_requests);
+        loop->free_stream_requests = free_requests;
+    }
+    struct cvy__stream_requests *pool = loop->stream_requests;
+    if (!pool || pool->count >= KEEP_REQUESTS) {
+        cvy__free(r);
+        return;
+    }
+    r->uv.next = pool->free;
+    pool->free = r;
+    pool->count++;
+}
+
+/* Making */
+
+int cvy__stream_alloc(cvy__stream_t **out, cvy_loop_t *loop, bool tcp)
+{
+    cvy__stream_t *s = cvy__calloc(1, sizeof *s);
+    if (!s) return UV_ENOMEM;
+    s->loop = loop;
+    s->tcp = tcp;
+    int err = tcp ? uv_tcp_init(loop->uv, &s->uv.tcp) : uv_pipe_init(loop->uv, &s->uv.pipe, 0);
+    if (err) {
+        cvy__free(s);
+        return err;
+    }
+    s->uv.handle.data = s;
+    *out = s;
+    return 0;
+}
+
+uv_stream_t *cvy__stream_handle(cvy__stream_t *s)
+{
+    return &s->uv.stream;
+}
+
+int cvy__stream_open(cvy__stream_t *s, cvy_socket_t fd)
+{
+    return s->tcp ? uv_tcp_open(&s->uv.tcp, (uv_os_sock_t)fd) : cvy__pipe_open(&s->uv.pipe, fd);
+}
+
+static void on_discarded(uv_handle_t *handle)
+{
+    cvy__free(handle->data);
+}
+
+void cvy__stream_discard(cvy__stream_t *s)
+{
+    if (s) uv_close(&s->uv.handle, on_discarded);
+}
+
+int cvy__stream_become(cvy__stream_t *s, cvy__shared_opts_t *opts, const char *other_endpoint)
+{
+    cvy_transport_t *t = &s->transport;
+    int err = cvy__socket_apply(&s->uv.stream, &opts->given);
+    if (!err) err = s->tcp ? cvy__tcp_endpoints(s, other_endpoint) : cvy__pipe_endpoints(s, other_endpoint);
+    if (!err) err = cvy__transport_init(t, s->tcp ? &cvy__tcp_kind : &cvy__pipe_kind, s->loop, opts);
+    if (err) {
+        cvy__free(t->endpoints);
+        t->endpoints = NULL;
+        return err;
+    }
+    s->one_way = !uv_is_readable(&s->uv.stream) || !uv_is_writable(&s->uv.stream);
+    return 0;
+}
+
+/* Reading */
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+{
+    (void)suggested;
+    cvy__stream_t *s = handle->data;
+    char *base = NULL;
+    size_t room = 0;
+    s->starved = false;
+    if (cvy__transport_may_read(&s->transport)) {
+        s->starved = cvy__slab_room(&s->loop->slab, &base, &room) != 0;
+        if (s->starved) base = NULL;
+    }
+    *buf = uv_buf_init(base, base ? (unsigned)room : 0);
+}
+
+static void read_failed(cvy__stream_t *s, int code, bool no_buffer)
+{
+    cvy_transport_t *t = &s->transport;
+    if (code == UV_EOF)
+        cvy__transport_read_eof(t);
+    else if (code != UV_ENOBUFS || !no_buffer)
+        cvy__transport_read_error(t, cvy__transport_code(code));
+    else if (s->starved)
+        cvy__transport_read_error(t, UV_ENOMEM);
+    else
+        cvy__transport_not_now(t);
+}
+
+static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
+{
+    cvy__stream_t *s = stream->data;
+    cvy_loop_t *loop = s->loop;
+    if (nread == 0) return;
+    cvy__loop_enter(loop);
+    if (nread > 0)
+        cvy__transport_read_slab(&s->transport, (size_t)nread);
+    else
+        read_failed(s, (int)nread, !buf->base);
+    cvy__loop_leave(loop);
+}
+
+int cvy__stream_read_start(cvy_transport_t *t)
+{
+    cvy__stream_t *s = cvy__stream_of(t);
+    if (s->one_way && !uv_is_readable(&s->uv.stream)) return 0; /* nothing will ever come */
+    return uv_read_start(&s->uv.stream, on_alloc, on_read);
+}
+
+void cvy__stream_read_stop(cvy_transport_t *t)
+{
+    uv_read_stop(&cvy__stream_of(t)->uv.stream);
+}
+
+/* Writing */
+
+/* At most max views of at most limit bytes from the head of out, cut to fit; *bytes: how many. */
+static unsigned gather(const cvy_buf_t *out, uv_buf_t *views, size_t max, size_t limit, size_t *bytes)
+{
+    unsigned n = (unsigned)cvy_buf_views(out, views, max < MAX_VIEWS ? max : MAX_VIEWS);
+    *bytes = 0;
+    for (unsigned i = 0; i < n; i++) {
+        size_t room = limit - *bytes;
+        if (views[i].len >= room) {
+            views[i] = uv_buf_init(views[i].base, (unsigned)room);
+            *bytes = limit;
+            return i + 1;
+        }
+        *bytes += views[i].len;
+    }
+    return n;
+}
+
+static void on_written(uv_write_t *req, int status)
+{
+    cvy__stream_request_t *r = req->data;
+    cvy__stream_t *s = r->stream;
+    cvy_loop_t *loop = s->loop;
+    size_t bytes = r->bytes;
+    give_request(r);
+    s->writing = NULL;
+    s->full = false;
+    if (uv_is_closing(&s->uv.handle)) return;
+    cvy__loop_enter(loop);
+    if (status)
+        cvy__transport_wrote(&s->transport, 0, cvy__transport_code(status));
+    else
+        cvy__transport_wrote(&s->transport, bytes, 0);
+    cvy__loop_leave(loop);
+}
+
+/* Puts one write in flight. */
+static int write_later(cvy__stream_t *s, const cvy_buf_t *out)
+{
+    const cvy__write_limits_t *limits = cvy__write_limits(s->tcp);
+    uv_buf_t views[MAX_VIEWS];
+    cvy__stream_request_t *r = take_request(s);
+    if (!r) return UV_ENOMEM;
+    unsigned n = gather(out, views, limits->views, limits->bytes, &r->bytes);
+    r->uv.write.data = r;
+    int err = uv_write(&r->uv.write, &s->uv.stream, views, n, on_written);
+    if (err) {
+        give_request(r);
+        return err;
+    }
+    s->writing = r;
+    return UV_EAGAIN;
+}
+
+int cvy__stream_write(cvy_transport_t *t, const cvy_buf_t *out)
+{
+    cvy__stream_t *s = cvy__stream_of(t);
+    const cvy__write_limits_t *limits = cvy__write_limits(s->tcp);
+    uv_buf_t views[MAX_VIEWS];
+    size_t bytes;
+    int taken = UV_EAGAIN;
+    if (limits->try_views && !s->full) {
+        unsigned n = gather(out, views, limits->try_views, limits->bytes, &bytes);
+        taken = uv_try_write(&s->uv.stream, views, n);
+        if (taken > 0) s->full = (size_t)taken < bytes;
+    }
+    if (taken > 0) return taken;
+    if (taken == 0 || taken == UV_EAGAIN) taken = write_later(s, out);
+    return taken == UV_EAGAIN ? taken : cvy__transport_code(taken);
+}
+
+static void on_shut(uv_shutdown_t *req, int status)
+{
+    (void)status; /* whatever the system says, our side has ended */
+    cvy__stream_request_t *r = req->data;
+    cvy__stream_t *s = r->stream;
+    cvy_loop_t *loop = s->loop;
+    give_request(r);
+    s->shutting = false;
+    if (uv_is_closing(&s->uv.handle)) return;
+    cvy__loop_enter(loop);
+    cvy__transport_shut(&s->transport, 0);
+    /* Nobody answers through the writing end of a plain pipe. */
+    if (s->one_way && !uv_is_closing(&s->uv.handle)) cvy__transport_read_eof(&s->transport);
+    cvy__loop_leave(loop);
+}
+
+int cvy__stream_shutdown(cvy_transport_t *t)
+{
+    cvy__stream_t *s = cvy__stream_of(t);
+    cvy__stream_request_t *r = take_request(s);
+    if (!r) return UV_ENOMEM;
+    r->uv.shutdown.data = r;
+    int err = uv_shutdown(&r->uv.shutdown, &s->uv.stream, on_shut);
+    if (err) give_request(r);
+    s->shutting = !err;
+    return err;
+}
+
+/* Closing and looking */
+
+void cvy__stream_on_closed(uv_handle_t *handle)
+{
+    cvy__stream_t *s = handle->data;
+    cvy_loop_t *loop = s->loop;
+    cvy__loop_enter(loop);
+    cvy__transport_closed(&s->transport);
+    cvy__loop_leave(loop);
+}
+
+int cvy__stream_probe(cvy_transport_t *t)
+{
+    cvy_socket_t fd;
+    return cvy__stream_fd(t, &fd) ? 0 : cvy__socket_probe(fd);
+}
+
+int cvy__stream_fd(const cvy_transport_t *t, cvy_socket_t *out)
+{
+    uv_os_fd_t fd;
+    int err = uv_fileno(&cvy__stream_of(t)->uv.handle, &fd);
+    if (!err) *out = (cvy_socket_t)fd;
+    return err;
+}
+
+void cvy__stream_free(cvy_transport_t *t)
+{
+    cvy__free(cvy__stream_of(t));
+}
