@@ -7,9 +7,11 @@
  * becomes one frame: the length field goes in behind its first `offset` bytes.
  *
  * A framing error is final: an error event, and nothing more from this stage; what still arrives is dropped.
- *   UV_EMSGSIZE   longer than max_frame (also outbound, or it does not fit the field: that frame is not sent, the rest lives on)
+ *   UV_EMSGSIZE   longer than max_frame
  *   UV_EPROTO     a body of negative length, strip longer than the frame, no varint, end of stream inside a frame
  *   UV_ETIMEDOUT  not complete deadline_ms after its first byte (not while reading is suspended; anew from when it goes on)
+ * Outbound, a buffer that is longer than max_frame or than the field can say (UV_EMSGSIZE), or shorter than offset (UV_EINVAL), is
+ * not sent; the error event is not final for this stage.
  */
 #ifndef CONVEYOR_FRAME_H
 #define CONVEYOR_FRAME_H
