@@ -82,6 +82,7 @@ struct cvy_transport {
     cvy_buf_t out;     /* accepted and not yet with the kernel */
     cvy__ticket_t *tickets, **tickets_end;
     cvy_transport_id_t id;
+    cvy__slot_t *slot; /* its queued and limit are kept up to date for those who post */
     cvy_transport_stats_t stats;
     uint64_t read_turn;       /* the turn that the budget is counted in */
     uint64_t reads, read_bytes;
@@ -159,20 +160,44 @@ int cvy__transport_code(int uv_code);
 
 /* Within the room */
 
+/* head.c: where transport and conveyor meet */
 extern const cvy_stage_t cvy__head_stage;
-void cvy__transport_queue(cvy_transport_t *t, cvy_buf_t *b); /* from HEAD: takes all of b */
-void cvy__transport_dirty(cvy_transport_t *t);
+extern const cvy__owner_t cvy__transport_owner;
+
+/* write.c */
+void cvy__transport_queue(cvy_transport_t *t, cvy_buf_t *b); /* takes all of b */
+void cvy__transport_dirty(cvy_transport_t *t);               /* flush at the end of the turn */
+void cvy__transport_flush_work(cvy__work_t *work);
 void cvy__transport_flush_now(cvy_transport_t *t);
-void cvy__transport_try_shutdown(cvy_transport_t *t);
-void cvy__transport_after_write(cvy_transport_t *t, size_t n);
-void cvy__transport_complete_tickets(cvy_transport_t *t, bool all);
-void cvy__transport_update_reading(cvy_transport_t *t);
-void cvy__transport_read_suspended(cvy_transport_t *t, bool suspended);
-void cvy__transport_arm(cvy_transport_t *t, uint64_t *deadline, uint64_t ms);
-void cvy__transport_disarm(uint64_t *deadline);
-void cvy__transport_on_timer(cvy_timer_t *timer);
 bool cvy__transport_over_hard(const cvy_transport_t *t);
-void cvy__transport_set_read(cvy_transport_t *t, cvy_read_state_t to, const char *why);
-void cvy__transport_set_write(cvy_transport_t *t, cvy_write_state_t to, const char *why);
+
+/* ticket.c */
+void cvy__transport_settle(cvy_transport_t *t); /* tickets that are due, on_flush_completed */
+void cvy__transport_fail_tickets(cvy_transport_t *t);
+bool cvy__transport_ticket_due(const cvy_transport_t *t);
+
+/* read.c */
+void cvy__transport_update_reading(cvy_transport_t *t); /* starts it where nothing stands against it */
+void cvy__transport_read_suspended(cvy_transport_t *t, bool suspended);
+void cvy__transport_active_begun(cvy_transport_t *t);
+
+/* close.c */
+void cvy__transport_try_shutdown(cvy_transport_t *t); /* our end of stream, when it is asked for and nothing is queued */
+
+/* deadline.c: none is UINT64_MAX */
+void cvy__transport_arm(cvy_transport_t *t, uint64_t *deadline, uint64_t ms);
+void cvy__transport_disarm_all(cvy_transport_t *t);
+void cvy__transport_on_timer(cvy_timer_t *timer);
+
+/* state.c: every change of state, each naming the call that causes it */
+bool cvy__read_edge(cvy_read_state_t from, cvy_read_state_t to);
+bool cvy__write_edge(cvy_write_state_t from, cvy_write_state_t to);
+void cvy__transport_set_read(cvy_transport_t *t, cvy_read_state_t to, const char *cause);
+void cvy__transport_set_write(cvy_transport_t *t, cvy_write_state_t to, const char *cause);
+
+static inline uint64_t cvy__transport_now(const cvy_transport_t *t)
+{
+    return cvy_loop_now(t->loop);
+}
 
 #endif

@@ -1,0 +1,68 @@
+/*
+ * Flush tickets: each names a position in the stream of accepted bytes and is completed once, in order, when the kernel has all before it,
+ * or when the connection has ended. Completions run when the conveyor settles, one after the other, never inside the call that made them due.
+ */
+#include <uv.h>
+
+#include "base/memory.h"
+#include "transport/transport.h"
+
+bool cvy__transport_ticket_due(const cvy_transport_t *t)
+{
+    return t->tickets && t->tickets->position <= t->stats.bytes_written;
+}
+
+static void complete_first(cvy_transport_t *t, int status)
+{
+    cvy__ticket_t *ticket = t->tickets;
+    t->tickets = ticket->next;
+    if (!t->tickets)
+        t->tickets_end = &t->tickets;
+    cvy_flush_cb cb = ticket->cb;
+    void *arg = ticket->arg;
+    cvy__free(ticket);
+    cb(t, status, arg);
+}
+
+void cvy__transport_settle(cvy_transport_t *t)
+{
+    while (cvy__transport_ticket_due(t))
+        complete_first(t, 0);
+    if (t->flushed_out && !t->out.len && t->on_flush_completed) {
+        t->flushed_out = false;
+        t->on_flush_completed(t, t->on_flush_completed_arg);
+    }
+}
+
+void cvy__transport_fail_tickets(cvy_transport_t *t)
+{
+    int status = t->error_is_own && t->cause ? t->cause : UV_ECANCELED;
+    while (t->tickets)
+        complete_first(t, cvy__transport_ticket_due(t) ? 0 : status);
+}
+
+int cvy_transport_flush(cvy_transport_t *t, cvy_flush_cb cb, void *arg)
+{
+    if (!cvy_loop_in_thread(t->loop))
+        return UV_EPERM;
+    if (t->phase >= CVY__CLOSING)
+        return UV_EPIPE;
+    if (cb) {
+        cvy__ticket_t *ticket = cvy__malloc(sizeof *ticket);
+        if (!ticket)
+            return UV_ENOMEM;
+        *ticket = (cvy__ticket_t){ NULL, t->stats.bytes_written + t->out.len, cb, arg };
+        *t->tickets_end = ticket;
+        t->tickets_end = &ticket->next;
+    }
+    cvy__transport_flush_now(t);
+    if (cvy__transport_ticket_due(t))
+        cvy__conveyor_todo(&t->conveyor, CVY__TODO_OWNER);
+    return 0;
+}
+
+void cvy_transport_on_flush_completed(cvy_transport_t *t, void (*cb)(cvy_transport_t *t, void *arg), void *arg)
+{
+    t->on_flush_completed = cb;
+    t->on_flush_completed_arg = arg;
+}
