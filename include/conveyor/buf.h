@@ -46,7 +46,10 @@ typedef struct cvy_buf {
     cvy_pool_t *pool;
 } cvy_buf_t;
 
-#define CVY_BUF_INIT {0}
+#define CVY_BUF_INIT \
+    {                \
+        0            \
+    }
 
 /** An empty buffer that takes its segments from pool (NULL: see above). Allocates nothing. */
 CVY_EXPORT void cvy_buf_init(cvy_buf_t *b, cvy_pool_t *pool);
@@ -77,7 +80,8 @@ CVY_EXPORT int cvy_buf_prepend(cvy_buf_t *b, const void *bytes, size_t n);
  * Errors: UV_ENOMEM; free_cb is not called then.
  * Thread: free_cb may run on any thread, also after the loop is gone.
  */
-CVY_EXPORT int cvy_buf_wrap(cvy_buf_t *b, void *base, size_t n, void (*free_cb)(void *arg, void *base, size_t n), void *arg);
+CVY_EXPORT int cvy_buf_wrap(cvy_buf_t *b, void *base, size_t n, void (*free_cb)(void *arg, void *base, size_t n),
+                            void *arg);
 /** Replaces the content by copies of views; the old content stays on failure. Errors: UV_ENOMEM. */
 CVY_EXPORT int cvy_buf_replace(cvy_buf_t *b, const uv_buf_t *views, size_t count);
 
@@ -133,8 +137,8 @@ CVY_EXPORT bool cvy_buf_equal(const cvy_buf_t *b, const void *bytes, size_t n);
 /* Integers: big endian; _le: little endian. append: UV_ENOMEM. read drops them: UV_EAGAIN (short), nothing dropped.
  * varint: LEB128 as in Protocol Buffers, 1 to 10 bytes; UV_EINVAL when longer. */
 
-#define CVY_BUF_INT(name, type)                                  \
-    CVY_EXPORT int cvy_buf_append_##name(cvy_buf_t *b, type v);  \
+#define CVY_BUF_INT(name, type)                                 \
+    CVY_EXPORT int cvy_buf_append_##name(cvy_buf_t *b, type v); \
     CVY_EXPORT int cvy_buf_read_##name(cvy_buf_t *b, type *out);
 CVY_BUF_INT(u8, uint8_t)
 CVY_BUF_INT(u16, uint16_t)
