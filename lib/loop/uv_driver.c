@@ -103,9 +103,13 @@ static void close_handles(cvy_loop_t *loop)
         uv_close(handles[i], on_close);
 }
 
-/* Before the wait: whether there may be one, and for how long. */
+/* The last of a callback of ours in prepare and check: ends the loop, or sees whether it may wait, and for how long. */
 static void before_wait(cvy_loop_t *loop)
 {
+    if (cvy__loop_end_step(loop)) {
+        close_handles(loop);
+        return;
+    }
     cvy__posts_hold(loop);
     cvy__loop_rearm(loop);
     loop->kicked = cvy__loop_busy(loop);
@@ -120,7 +124,7 @@ static void on_prepare(uv_prepare_t *prepare)
     cvy_loop_t *loop = prepare->data;
     cvy__loop_settle(loop);
     before_wait(loop);
-    loop->polling = true;
+    loop->polling = !uv_of(loop)->closing; /* check will follow */
 }
 
 static void on_check(uv_check_t *check)
@@ -130,10 +134,7 @@ static void on_check(uv_check_t *check)
     loop->polling = false;
     cvy__loop_settle(loop);
     loop->turns++;
-    if (cvy__loop_end_step(loop))
-        close_handles(loop);
-    else
-        before_wait(loop);
+    before_wait(loop);
 }
 
 static void on_async(uv_async_t *async)
