@@ -28,8 +28,8 @@ int cvy__socket_close(cvy_socket_t fd);
 
 typedef enum cvy__fd_kind { CVY__FD_TCP, CVY__FD_PIPE } cvy__fd_kind_t;
 
-/* What a connected descriptor is; one_way: it carries bytes in one direction only. UV_EBADF; UV_EINVAL: not a connected stream. */
-int cvy__fd_kind(cvy_socket_t fd, cvy__fd_kind_t *out, bool *one_way);
+/* What a connected descriptor is. UV_EBADF; UV_EINVAL: not a connected stream. */
+int cvy__fd_kind(cvy_socket_t fd, cvy__fd_kind_t *out);
 /* A second descriptor of the same thing, close-on-exec and none of stdin, stdout, stderr. */
 int cvy__fd_duplicate(cvy_socket_t fd, cvy__fd_kind_t kind, cvy_socket_t *out);
 /* Closes it, unless it is one of stdin, stdout, stderr. */

@@ -36,14 +36,12 @@ static int socket_kind(int fd, cvy__fd_kind_t *out)
     return 0;
 }
 
-int cvy__fd_kind(cvy_socket_t fd, cvy__fd_kind_t *out, bool *one_way)
+int cvy__fd_kind(cvy_socket_t fd, cvy__fd_kind_t *out)
 {
     struct stat s;
     if (fstat(fd, &s)) return translated();
-    *one_way = S_ISFIFO(s.st_mode);
     if (S_ISSOCK(s.st_mode)) return socket_kind(fd, out);
     if (!S_ISFIFO(s.st_mode)) return UV_EINVAL;
-    if ((fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDWR) *one_way = false;
     *out = CVY__FD_PIPE;
     return 0;
 }

@@ -16,11 +16,11 @@ typedef struct cvy__stream {
     cvy_loop_t *loop;
     cvy__stream_request_t *writing; /* the write in flight; NULL: none */
     bool tcp;
-    bool transported;   /* has become a transport */
-    bool one_way;       /* one end of a plain pipe: bytes go in one direction only */
-    bool starved;       /* the read that libuv is about to report found no memory */
-    bool full;          /* the last write was short: asking again at once is a wasted call */
-    bool shutting;      /* uv_shutdown is under way */
+    bool transported; /* has become a transport */
+    bool one_way;     /* one end of a plain pipe: bytes go in one direction only */
+    bool starved;     /* the read that libuv is about to report found no memory */
+    bool full;        /* the last write was short: asking again at once is a wasted call */
+    bool shutting;    /* uv_shutdown is under way */
     union {
         uv_handle_t handle;
         uv_stream_t stream;

@@ -56,9 +56,8 @@ int cvy__tcp_endpoints(cvy__stream_t *s, const char *other_endpoint)
     describe(&self, self_text, sizeof self_text);
     describe(&other, other_text, sizeof other_text);
     if (!other.ss_family && other_endpoint) snprintf(other_text, sizeof other_text, "%s", other_endpoint);
-    return cvy__transport_set_endpoints(&s->transport, self_text,
-                                        self.ss_family ? (struct sockaddr *)&self : NULL, other_text,
-                                        other.ss_family ? (struct sockaddr *)&other : NULL);
+    return cvy__transport_set_endpoints(&s->transport, self_text, self.ss_family ? (struct sockaddr *)&self : NULL,
+                                        other_text, other.ss_family ? (struct sockaddr *)&other : NULL);
 }
 
 const cvy__kind_t cvy__tcp_kind = {

@@ -25,9 +25,8 @@ static int socket_kind(SOCKET s, cvy__fd_kind_t *out)
     return 0;
 }
 
-int cvy__fd_kind(cvy_socket_t fd, cvy__fd_kind_t *out, bool *one_way)
+int cvy__fd_kind(cvy_socket_t fd, cvy__fd_kind_t *out)
 {
-    *one_way = false;
     int err = socket_kind((SOCKET)fd, out);
     if (err != UV_ENOTSOCK) return err;
     SetLastError(0);

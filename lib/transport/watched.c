@@ -1,0 +1,273 @@
+/*
+ * Kinds that an application supplies: a descriptor that can be watched, and a table of calls that never block. One watch serves both
+ * directions. Read interest stands while reading is on; write interest only while the descriptor would not take more, or
+ * while it is connecting.
+ *
+ * The application's calls can close t: after each, reading is looked up anew. What has to come later than a call of the common
+ * part (the end of shutting, the end of closing) is put off as deferred work.
+ */
+#include <conveyor/adopt.h>
+#include <conveyor/watch.h>
+#include <stdio.h>
+#include <uv.h>
+
+#include "base/memory.h"
+#include "transport/transport.h"
+
+typedef struct watched {
+    cvy_transport_t transport;
+    cvy__kind_t kind; /* its own: the name is the application's, and not every one can end its side */
+    const cvy_transport_ops_t *ops;
+    cvy_watch_t *watch;
+    cvy__work_t later;
+    void *user;
+    cvy_conveyor_init_cb init;
+    void (*on_connected)(cvy_transport_t *t, int status, void *arg);
+    void *arg;
+    bool reading;
+    bool connecting;
+    bool shut;    /* cvy__transport_shut is due */
+    bool closed;  /* cvy__transport_closed is due */
+    bool keep_fd; /* making it failed: the descriptor is the caller's again */
+} watched_t;
+
+static watched_t *of(const cvy_transport_t *t)
+{
+    return (watched_t *)(uintptr_t)t;
+}
+
+void *cvy_transport_user(const cvy_transport_t *t)
+{
+    return of(t)->user;
+}
+
+/* Reading */
+
+/* One read; whether another may follow. */
+static bool read_once(watched_t *w)
+{
+    cvy_transport_t *t = &w->transport;
+    if (!cvy__transport_may_read(t)) {
+        cvy__transport_not_now(t);
+        return false;
+    }
+    cvy_buf_t in;
+    cvy_buf_init(&in, t->loop->pool);
+    int n = w->ops->read_some(t, &in);
+    if (n > 0)
+        cvy__transport_read_buf(t, &in);
+    else if (n == 0)
+        cvy__transport_read_eof(t);
+    else if (n != UV_EAGAIN)
+        cvy__transport_read_error(t, cvy__transport_code(n));
+    cvy_buf_fini(&in);
+    return n > 0;
+}
+
+static void on_readable(cvy_watch_t *watch, int status, void *arg)
+{
+    (void)watch;
+    watched_t *w = arg;
+    cvy_loop_t *loop = w->transport.loop;
+    cvy__loop_enter(loop);
+    if (status) {
+        w->reading = false;
+        cvy__transport_read_error(&w->transport, cvy__transport_code(status));
+    }
+    while (w->reading && read_once(w))
+        ;
+    cvy__loop_leave(loop);
+}
+
+static int read_start(cvy_transport_t *t)
+{
+    int err = cvy_watch_read(of(t)->watch, on_readable, of(t));
+    of(t)->reading = !err;
+    return err;
+}
+
+static void read_stop(cvy_transport_t *t)
+{
+    if (of(t)->watch && of(t)->reading) cvy_unwatch_read(of(t)->watch);
+    of(t)->reading = false;
+}
+
+/* Writing */
+
+static void on_writable(cvy_watch_t *watch, int status, void *arg)
+{
+    watched_t *w = arg;
+    cvy_loop_t *loop = w->transport.loop;
+    cvy_unwatch_write(watch);
+    cvy__loop_enter(loop);
+    cvy__transport_wrote(&w->transport, 0, status ? cvy__transport_code(status) : 0);
+    cvy__loop_leave(loop);
+}
+
+static int write_head(cvy_transport_t *t, const cvy_buf_t *out)
+{
+    watched_t *w = of(t);
+    int n = w->ops->write_some(t, out);
+    if (n > 0) return n;
+    if (n < 0 && n != UV_EAGAIN) return cvy__transport_code(n);
+    int err = cvy_watch_write(w->watch, on_writable, w);
+    return err ? err : UV_EAGAIN;
+}
+
+static void run_later(cvy__work_t *work)
+{
+    watched_t *w = CVY__OF(work, watched_t, later);
+    if (w->closed) {
+        cvy__transport_closed(&w->transport);
+    } else if (w->shut) {
+        w->shut = false;
+        cvy__transport_shut(&w->transport, 0);
+    }
+}
+
+static int end_writing(cvy_transport_t *t)
+{
+    watched_t *w = of(t);
+    int err = w->ops->shutdown_write(t);
+    if (err) return err;
+    w->shut = true;
+    cvy__loop_defer(t->loop, &w->later);
+    return 0;
+}
+
+static void close_fd(cvy_transport_t *t, bool reset)
+{
+    watched_t *w = of(t);
+    w->reading = false;
+    cvy_watch_free(w->watch);
+    w->watch = NULL;
+    if (!w->keep_fd) w->ops->close(t, reset);
+    w->closed = true;
+    cvy__loop_defer(t->loop, &w->later);
+}
+
+static int watched_fd(const cvy_transport_t *t, cvy_socket_t *out)
+{
+    if (!of(t)->watch) return UV_EBADF;
+    *out = cvy_watch_fd(of(t)->watch);
+    return 0;
+}
+
+static void watched_free(cvy_transport_t *t)
+{
+    cvy__free(of(t));
+}
+
+static const cvy__kind_t watched_kind = {
+    .name = "watched",
+    .read_start = read_start,
+    .read_stop = read_stop,
+    .write = write_head,
+    .shutdown = end_writing,
+    .close = close_fd,
+    .fd = watched_fd,
+    .free = watched_free,
+};
+
+/* Connecting */
+
+static void tell(watched_t *w, int status)
+{
+    void (*cb)(cvy_transport_t *, int, void *) = w->on_connected;
+    w->on_connected = NULL;
+    if (cb) cb(&w->transport, status, w->arg);
+}
+
+static void lend(cvy_transport_t *t, void *arg)
+{
+    tell(arg, 0);
+    (void)t;
+}
+
+static void connect_over(watched_t *w, int status)
+{
+    w->connecting = false;
+    cvy_unwatch_write(w->watch);
+    if (status)
+        cvy__transport_close_with(&w->transport, CVY_CLOSE_NOW, status, true);
+    else
+        status = cvy__transport_open(&w->transport, w->init, w->arg, lend, w);
+    if (status) tell(w, status);
+}
+
+static void on_connect_writable(cvy_watch_t *watch, int status, void *arg)
+{
+    (void)watch;
+    watched_t *w = arg;
+    cvy_loop_t *loop = w->transport.loop;
+    cvy__loop_enter(loop);
+    if (!status) status = w->ops->on_connect_writable(&w->transport);
+    if (status != UV_EAGAIN && w->connecting && w->watch) connect_over(w, status ? cvy__transport_code(status) : 0);
+    cvy__loop_leave(loop);
+}
+
+/* Making */
+
+static int set_endpoints(watched_t *w, const cvy_watched_opts_t *opts)
+{
+    char unnamed[64];
+    snprintf(unnamed, sizeof unnamed, "%s:", w->kind.name);
+    return cvy__transport_set_endpoints(&w->transport, opts->self_endpoint ? opts->self_endpoint : unnamed, NULL,
+                                        opts->other_endpoint ? opts->other_endpoint : unnamed, NULL);
+}
+
+static int make(watched_t **out, cvy_loop_t *loop, const cvy_watched_opts_t *opts, cvy__shared_opts_t *shared)
+{
+    watched_t *w = cvy__calloc(1, sizeof *w);
+    if (!w) return UV_ENOMEM;
+    w->kind = watched_kind;
+    w->ops = opts->ops;
+    w->user = opts->user;
+    w->init = opts->init;
+    w->arg = opts->arg;
+    w->on_connected = opts->on_connected;
+    if (w->ops->name) w->kind.name = w->ops->name;
+    if (!w->ops->shutdown_write) w->kind.shutdown = NULL;
+    cvy__work_init(&w->later, run_later);
+    int err = set_endpoints(w, opts);
+    if (!err) err = cvy_watch_new(&w->watch, loop, opts->fd);
+    if (!err) err = cvy__transport_init(&w->transport, &w->kind, loop, shared);
+    if (err) {
+        cvy_watch_free(w->watch);
+        cvy__free(w->transport.endpoints);
+        cvy__free(w);
+        return err;
+    }
+    *out = w;
+    return 0;
+}
+
+/* Connected from the start, or from on_connect_writable on. */
+static int begin(watched_t *w)
+{
+    if (!w->ops->on_connect_writable) return cvy__transport_open(&w->transport, w->init, w->arg, lend, w);
+    int err = cvy_watch_write(w->watch, on_connect_writable, w);
+    w->connecting = !err;
+    if (err) cvy__transport_close_with(&w->transport, CVY_CLOSE_NOW, err, true);
+    return err;
+}
+
+int cvy_transport_watched(cvy_transport_t **out, cvy_loop_t *loop, const cvy_watched_opts_t *opts)
+{
+    cvy__shared_opts_t *shared;
+    watched_t *w;
+    if (!cvy_loop_in_thread(loop)) return UV_EPERM;
+    int err = cvy__shared_opts_new(&shared, opts->transport);
+    if (err) return err;
+    cvy__loop_enter(loop);
+    err = make(&w, loop, opts, shared);
+    cvy__shared_opts_unref(shared);
+    if (!err) {
+        w->keep_fd = true;
+        err = begin(w);
+        w->keep_fd = err != 0;
+        if (!err) *out = &w->transport;
+    }
+    cvy__loop_leave(loop);
+    return err;
+}
