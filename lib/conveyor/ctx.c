@@ -133,13 +133,6 @@ void cvy_ctx_resume(cvy_ctx_t *ctx)
     cvy__conveyor_todo(c, CVY__TODO_RESUME);
 }
 
-/* Out of memory for the note itself: the connection ends with the failure it could not announce. */
-static void fail_at_once(cvy_conveyor_t *c, int code)
-{
-    cvy_close_t how = { CVY_CLOSE_NOW, code };
-    c->owner->close(c->transport, &how, false);
-}
-
 void cvy_ctx_fail_limit(cvy_ctx_t *ctx, int code, const char *detail, uint64_t value, uint64_t limit)
 {
     cvy_conveyor_t *c = ctx->conveyor;
@@ -147,12 +140,14 @@ void cvy_ctx_fail_limit(cvy_ctx_t *ctx, int code, const char *detail, uint64_t v
     assert(code < 0);
     if (cvy__conveyor_is_closing(c) || (ctx->flags & CVY__CTX_DEAD))
         return;
+    cvy_error_t error = { code, ctx->stage->name, detail, value, limit };
+    /* A second failure inside an error handler closes, and so does one that there is no memory to announce. */
     cvy__failure_t *failure = c->in_error ? NULL : cvy__malloc(sizeof *failure);
     if (!failure) {
-        fail_at_once(c, code);
+        c->owner->failed(c->transport, &error);
         return;
     }
-    *failure = (cvy__failure_t){ NULL, ctx, { code, ctx->stage->name, detail, value, limit } };
+    *failure = (cvy__failure_t){ NULL, ctx, error };
     cvy__failure_t **end = &c->failures;
     while (*end)
         end = &(*end)->next;
