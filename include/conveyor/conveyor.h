@@ -10,6 +10,7 @@
 #ifndef CONVEYOR_CONVEYOR_H
 #define CONVEYOR_CONVEYOR_H
 
+#include <conveyor/address.h>
 #include <conveyor/adopt.h>
 #include <conveyor/alloc.h>
 #include <conveyor/base.h>

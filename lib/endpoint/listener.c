@@ -1,0 +1,371 @@
+/*
+ * The public calls of a listener. Each of them only changes what the lanes look at, and nudges them; start is the one that does
+ * something itself: it binds everything, or nothing.
+ */
+#include "endpoint/listener.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+
+/* Memory */
+
+static void free_lists(cvy_listener_t *l)
+{
+    cvy__free(l->lanes);
+    cvy__free(l->acceptors);
+    l->lanes = NULL;
+    l->acceptors = NULL;
+    l->n_lanes = l->n_acceptors = 0;
+}
+
+static void free_listener(cvy_listener_t *l)
+{
+    free_lists(l);
+    for (size_t i = 0; l->addresses && i < l->n_addresses; i++)
+        cvy__free(l->addresses[i]);
+    cvy__free(l->addresses);
+    if (l->shared) cvy__shared_opts_unref(l->shared);
+    uv_mutex_destroy(&l->lock);
+    cvy__free(l);
+}
+
+void cvy__listener_ref(cvy_listener_t *l)
+{
+    atomic_fetch_add(&l->refs, 1);
+}
+
+void cvy__listener_unref(cvy_listener_t *l)
+{
+    if (atomic_fetch_sub(&l->refs, 1) == 1) free_listener(l);
+}
+
+cvy_listener_t *cvy_listener_ref(cvy_listener_t *l)
+{
+    atomic_fetch_add(&l->users, 1);
+    return l;
+}
+
+void cvy_listener_free(cvy_listener_t *l)
+{
+    if (!l || atomic_fetch_sub(&l->users, 1) != 1) return;
+    cvy_listener_shutdown(l, CVY_KEEP);
+    cvy__listener_unref(l);
+}
+
+static int copy_addresses(cvy_listener_t *l)
+{
+    const cvy_listener_opts_t *o = &l->opts;
+    size_t n = 0;
+    while (o->addresses && o->addresses[n])
+        n++;
+    l->n_addresses = n + (o->address != NULL);
+    l->addresses = cvy__calloc(l->n_addresses, sizeof *l->addresses);
+    if (!l->addresses) return UV_ENOMEM;
+    for (size_t i = 0; i < l->n_addresses; i++) {
+        const char *text = o->address ? (i ? o->addresses[i - 1] : o->address) : o->addresses[i];
+        l->addresses[i] = cvy__malloc(strlen(text) + 1);
+        if (!l->addresses[i]) return UV_ENOMEM;
+        strcpy(l->addresses[i], text);
+    }
+    return 0;
+}
+
+static int64_t or_default(int64_t value, int64_t normal)
+{
+    return value > 0 ? value : normal;
+}
+
+static void resolve(cvy_listener_t *l)
+{
+    cvy_listener_opts_t *o = &l->opts;
+    l->max = o->max_connections > 0 ? (size_t)o->max_connections : SIZE_MAX;
+    l->resume_at = l->max - (l->max + 19) / 20; /* 5 %, at least one */
+    if (l->max == SIZE_MAX) l->resume_at = SIZE_MAX;
+    o->backlog = o->backlog > 0 && o->backlog < INT_MAX ? o->backlog : 0;
+    o->accept_budget = or_default(o->accept_budget, 16);
+    o->retry_ms = or_default(o->retry_ms, 1000);
+    o->drain_timeout_ms = o->drain_timeout_ms == CVY_OFF ? INT64_MAX / 2 : or_default(o->drain_timeout_ms, 10000);
+    o->transport = NULL; /* in shared */
+}
+
+static bool valid(const cvy_listener_opts_t *o)
+{
+    bool some = o->address || (o->addresses && o->addresses[0]);
+    return some && (o->loop != NULL) + (o->group != NULL) + (o->loops != 0) <= 1 &&
+           (o->loops >= 0 || o->loops == CVY_GROUP_ALL);
+}
+
+int cvy_listener_new(cvy_listener_t **out, const cvy_listener_opts_t *opts)
+{
+    if (!opts || !valid(opts)) return UV_EINVAL;
+    cvy_listener_t *l = cvy__calloc(1, sizeof *l);
+    if (!l) return UV_ENOMEM;
+    int err = uv_mutex_init(&l->lock);
+    if (err) {
+        cvy__free(l);
+        return err;
+    }
+    l->opts = *opts;
+    atomic_store(&l->refs, 1);
+    atomic_store(&l->users, 1);
+    err = copy_addresses(l);
+    if (!err) err = cvy__shared_opts_new(&l->shared, opts->transport);
+    if (err) {
+        free_listener(l);
+        return err;
+    }
+    resolve(l);
+    *out = l;
+    return 0;
+}
+
+/* Starting */
+
+static const cvy__acceptor_ops_t *ops_of(cvy__address_kind_t kind)
+{
+    switch (kind) {
+    case CVY__ADDRESS_INPROC: return &cvy__accept_inproc_ops;
+    case CVY__ADDRESS_PIPE: return &cvy__accept_pipe_ops;
+    default: return &cvy__accept_socket_ops;
+    }
+}
+
+static int make_lanes(cvy_listener_t *l)
+{
+    l->n_lanes = l->opts.group ? (size_t)cvy_group_size(l->opts.group) : 1;
+    l->lanes = cvy__calloc(l->n_lanes, sizeof *l->lanes);
+    l->acceptors = cvy__calloc(l->n_addresses * (l->opts.reuse_port > 0 ? l->n_lanes : 1), sizeof *l->acceptors);
+    if (!l->lanes || !l->acceptors) return UV_ENOMEM;
+    for (size_t i = 0; i < l->n_lanes; i++) {
+        l->lanes[i].listener = l;
+        l->lanes[i].loop = l->opts.group ? cvy_group_loop(l->opts.group, (int)i) : l->opts.loop;
+        cvy__link_init(&l->lanes[i].accepted);
+    }
+    return 0;
+}
+
+static int bind_one(cvy_listener_t *l, cvy__lane_t *lane, const cvy__address_t *address, bool shown)
+{
+    cvy__acceptor_t *a = &l->acceptors[l->n_acceptors];
+    a->lane = lane;
+    a->address = *address;
+    a->shown = shown;
+    a->ops = ops_of(address->kind);
+    cvy__link_init(&a->name);
+    cvy__link_init(&a->queue);
+    snprintf(a->text, sizeof a->text, "%s", address->text);
+    cvy__listener_ref(l);
+    l->n_acceptors++;
+    int err = a->ops->bind(a);
+    if (!err) {
+        a->bound = true;
+        atomic_fetch_add(&l->pending, 1);
+        return 0;
+    }
+    l->n_acceptors--;
+    cvy__listener_unref(l);
+    if (!l->message[0]) cvy__address_say(l->message, sizeof l->message, address->text, NULL, err);
+    return err;
+}
+
+/* The other lanes' sockets for the address that lane 0 has bound, with the port that it got. */
+static int bind_others(cvy_listener_t *l)
+{
+    cvy__address_t address = l->acceptors[l->n_acceptors - 1].address;
+    int err = 0;
+    for (size_t i = 1; i < l->n_lanes && !err; i++)
+        err = bind_one(l, &l->lanes[i], &address, false);
+    return err;
+}
+
+static int bind_address(cvy_listener_t *l, const char *uri)
+{
+    cvy__address_t address;
+    int err = cvy__address_parse(&address, uri, l->message, sizeof l->message);
+    if (!err) err = cvy__address_place(&address, true, l->message, sizeof l->message);
+    if (!err) err = bind_one(l, &l->lanes[0], &address, true);
+    bool tcp = address.kind == CVY__ADDRESS_TCP || address.kind == CVY__ADDRESS_HOST;
+    if (!err && l->opts.reuse_port > 0 && tcp) err = bind_others(l);
+    return err;
+}
+
+/* What may fail, before anyone is told. */
+static int prepare_first(cvy_listener_t *l)
+{
+    int err = 0;
+    for (size_t i = 0; i < l->n_acceptors && !err; i++) {
+        cvy__acceptor_t *a = &l->acceptors[i];
+        if (a->lane != l->lanes) continue;
+        err = a->ops->prepare(a);
+        a->prepared = !err;
+        if (err) cvy__address_say(l->message, sizeof l->message, a->text, NULL, err);
+    }
+    return err;
+}
+
+static int bind_all(cvy_listener_t *l)
+{
+    int err = make_lanes(l);
+    l->message[0] = '\0';
+    if (err) cvy__address_say(l->message, sizeof l->message, l->addresses[0], NULL, err);
+    for (size_t i = 0; i < l->n_addresses && !err; i++)
+        err = bind_address(l, l->addresses[i]);
+    return err ? err : prepare_first(l);
+}
+
+/* Nothing was called back and nothing stays. */
+static void unbind_all(cvy_listener_t *l)
+{
+    for (size_t i = 0; i < l->n_lanes && l->lanes; i++)
+        cvy__lane_close_acceptors(&l->lanes[i]);
+}
+
+static void tell_started(cvy_listener_t *l)
+{
+    for (size_t i = 0; i < l->n_acceptors && l->opts.on_started; i++)
+        if (l->acceptors[i].shown && atomic_load(&l->state) != CVY_LISTENER_CLOSED)
+            l->opts.on_started(l, l->acceptors[i].text, l->opts.arg);
+}
+
+static int say(cvy_listener_t *l, const char *rule, int err)
+{
+    return cvy__address_say(l->message, sizeof l->message, l->addresses[0], rule, err);
+}
+
+static int may_start(cvy_listener_t *l, const cvy_loop_t *loop)
+{
+    int state = atomic_load(&l->state);
+    if (state != CVY_LISTENER_STARTING) return state == CVY_LISTENER_CLOSED ? UV_ESHUTDOWN : UV_EALREADY;
+    if (!loop) return say(l, "start needs a loop or a group", UV_EINVAL);
+    if (cvy__loop_own(loop)) return UV_EPERM;
+    return cvy__loop_ending(loop) ? UV_ESHUTDOWN : 0;
+}
+
+int cvy_listener_start(cvy_listener_t *l)
+{
+    int state = CVY_LISTENER_STARTING;
+    int err = may_start(l, l->opts.group ? cvy_group_loop(l->opts.group, 0) : l->opts.loop);
+    if (err) return err;
+    cvy__listener_ref(l); /* the run's */
+    err = bind_all(l);
+    if (!err && !atomic_compare_exchange_strong(&l->state, &state, CVY_LISTENER_RUNNING)) err = UV_ESHUTDOWN;
+    if (err) {
+        unbind_all(l);
+        free_lists(l);
+        cvy__listener_unref(l);
+        return err;
+    }
+    cvy__listener_ref(l);
+    atomic_store(&l->started, true);
+    for (size_t i = 0; i < l->n_lanes; i++)
+        cvy__lane_open(&l->lanes[i]);
+    tell_started(l);
+    cvy__listener_unref(l);
+    return 0;
+}
+
+/* listen_and_wait */
+
+/* Runs loop 0 here, and the others of a group. The listener has stopped them when this returns. */
+static int run(cvy_listener_t *l)
+{
+    return l->opts.group ? cvy_group_run(l->opts.group) : cvy_loop_run(l->opts.loop);
+}
+
+static int wait_until_ended(cvy_listener_t *l)
+{
+    atomic_store(&l->waiting, true);
+    int err = cvy_listener_start(l);
+    if (err) {
+        atomic_store(&l->waiting, false);
+        return err;
+    }
+    cvy__listener_ref(l);
+    err = run(l);
+    if (err) cvy_listener_shutdown(l, CVY_DRAIN);
+    atomic_store(&l->waiting, false);
+    int failure = atomic_load(&l->failure);
+    cvy__listener_unref(l);
+    return failure ? failure : err;
+}
+
+static int wait_on_own(cvy_listener_t *l)
+{
+    cvy_group_t *group;
+    int err = cvy_group_new(&group, &(cvy_group_opts_t){ .loops = l->opts.loops ? l->opts.loops : CVY_GROUP_SINGLE });
+    if (err) return err;
+    l->opts.group = group;
+    err = wait_until_ended(l);
+    cvy_group_free(group);
+    l->opts.group = NULL;
+    return err;
+}
+
+int cvy_listener_listen_and_wait(cvy_listener_t *l)
+{
+    int state = atomic_load(&l->state);
+    if (state != CVY_LISTENER_STARTING) return state == CVY_LISTENER_CLOSED ? UV_ESHUTDOWN : UV_EALREADY;
+    const cvy_loop_t *loop = l->opts.loop;
+    if (!loop) return l->opts.group ? wait_until_ended(l) : wait_on_own(l);
+    if (loop->shared) return say(l, "listen_and_wait runs loops of our own, not an attached one", UV_EINVAL);
+    return atomic_load(&loop->life) == CVY__LIFE_NEW ? wait_until_ended(l) : UV_EALREADY;
+}
+
+/* The rest */
+
+void cvy_listener_shutdown(cvy_listener_t *l, cvy_shutdown_t how)
+{
+    bool drain = how == CVY_DRAIN || atomic_load(&l->waiting);
+    atomic_fetch_or(&l->asked, CVY__ASKED_SHUTDOWN | (drain ? CVY__ASKED_DRAIN : 0));
+    atomic_store(&l->state, CVY_LISTENER_CLOSED);
+    if (atomic_load(&l->started)) cvy__lanes_nudge(l);
+}
+
+static int turn(cvy_listener_t *l, int from, int to)
+{
+    int state = atomic_load(&l->state);
+    if (state == CVY_LISTENER_CLOSED) return UV_ESHUTDOWN;
+    if (!atomic_load(&l->started)) return UV_EINVAL;
+    if (cvy__loop_own(l->lanes[0].loop)) return UV_EPERM;
+    state = from;
+    if (atomic_compare_exchange_strong(&l->state, &state, to)) cvy__lanes_nudge(l);
+    return state == CVY_LISTENER_CLOSED ? UV_ESHUTDOWN : 0;
+}
+
+int cvy_listener_pause(cvy_listener_t *l)
+{
+    return turn(l, CVY_LISTENER_RUNNING, CVY_LISTENER_PAUSED);
+}
+
+int cvy_listener_resume(cvy_listener_t *l)
+{
+    return turn(l, CVY_LISTENER_PAUSED, CVY_LISTENER_RUNNING);
+}
+
+cvy_listener_state_t cvy_listener_state(const cvy_listener_t *l)
+{
+    return (cvy_listener_state_t)atomic_load(&l->state);
+}
+
+size_t cvy_listener_connections(const cvy_listener_t *l)
+{
+    size_t n = 0;
+    for (size_t i = 0; atomic_load(&l->started) && i < l->n_lanes; i++)
+        n += atomic_load(&l->lanes[i].connections);
+    return n;
+}
+
+const char *cvy_listener_address(const cvy_listener_t *l, size_t i)
+{
+    for (size_t k = 0; atomic_load(&l->started) && k < l->n_acceptors; k++)
+        if (l->acceptors[k].shown && !i--) return l->acceptors[k].text;
+    return NULL;
+}
+
+const char *cvy_listener_message(const cvy_listener_t *l)
+{
+    return l->message;
+}
