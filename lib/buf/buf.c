@@ -18,6 +18,7 @@ void cvy_buf_fini(cvy_buf_t *b)
 {
     b->consumed += b->len;
     cvy__chain_drop(b, b->len);
+    if (!b->spare) return;
     cvy__spare_drop(b->spare);
     b->spare = NULL;
     b->spare_bytes = 0;
@@ -69,7 +70,10 @@ int cvy_buf_prepend(cvy_buf_t *b, const void *bytes, size_t n)
         v->data -= n;
         v->len += n;
         v->front = n < v->front ? v->front - (uint32_t)n : 0;
-        memcpy(v->data, bytes, n);
+        if (n == 4)
+            memcpy(v->data, bytes, 4); /* the usual length prefix: one store instead of a call */
+        else
+            memcpy(v->data, bytes, n);
     } else {
         cvy_view_t *prefix = prefix_new(cvy__buf_pool(b, v), bytes, n);
         if (!prefix) return UV_ENOMEM;
@@ -147,9 +151,21 @@ int cvy_buf_move(cvy_buf_t *dst, cvy_buf_t *src, size_t n)
 
 int cvy_buf_split(cvy_buf_t *out, cvy_buf_t *b, size_t n)
 {
+    cvy_view_t *first = NULL, *last = NULL;
     if (n > b->len) return UV_EAGAIN;
-    cvy_buf_t first = { .pool = b->pool };
-    int err = cvy_buf_move(&first, b, n);
-    if (!err) *out = first;
-    return err;
+    if (n && n < b->head->len) { /* a frame out of the middle of what was read */
+        first = last = cvy__view_cut(cvy__buf_pool(b, b->head), b->head, n);
+        if (!first) return UV_ENOMEM;
+        b->len -= n;
+        b->consumed += n;
+    } else if (n == b->len) {
+        first = b->head;
+        last = b->tail;
+        cvy__chain_leave(b);
+    } else if (n && detach(b, b, n, &first, &last)) {
+        return UV_ENOMEM;
+    }
+    if (last) last->next = NULL;
+    *out = (cvy_buf_t){ .len = n, .head = first, .tail = last, .pool = b->pool };
+    return 0;
 }

@@ -6,7 +6,7 @@
 
 #include <uv.h>
 
-#include "varint.h"
+#include "wire.h"
 
 void cvy_cursor_init(cvy_cursor_t *c, const cvy_buf_t *b)
 {
