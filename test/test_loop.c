@@ -158,10 +158,10 @@ static uint64_t turns_while_idle(uint64_t ms)
 /* R4 */
 START_TEST(an_idle_loop_never_wakes_up)
 {
-    cvy_timer_t far;
-    cvy_timer_init(&far, loop, NULL, NULL);
-    cvy_timer_start(&far, 100000);
-    cvy_timer_stop(&far);
+    cvy_timer_t distant;
+    cvy_timer_init(&distant, loop, NULL, NULL);
+    cvy_timer_start(&distant, 100000);
+    cvy_timer_stop(&distant);
     ck_assert_uint_le(turns_while_idle(150), 3);
 }
 END_TEST
@@ -229,13 +229,14 @@ static void start_app_handle(int kind)
         uv_check_start(&app_check, check_writes);
 }
 
-static void expect_that_it_leaves(void)
+static void expect_that_it_leaves(bool check)
 {
     uv_timer_t limit, once;
     uv_timer_init(&uv, &limit);
     uv_timer_start(&limit, stop_on_timeout, 3000, 0);
     uv_timer_init(&uv, &once);
-    uv_timer_start(&once, on_app_timer, 2, 0); /* so that check runs at all */
+    if (check)
+        uv_timer_start(&once, on_app_timer, 2, 0); /* so that check runs at all; nothing else ends the wait */
     uint64_t begin = uv_now(&uv);
     uv_run(&uv, UV_RUN_DEFAULT);
     ck_assert_str_eq(log_, "left ");
@@ -254,7 +255,7 @@ START_TEST(what_the_application_writes_in_its_own_callbacks_leaves_before_the_lo
     deferred_once = false;
     cvy__work_init(&work, left);
     start_app_handle(_i);
-    expect_that_it_leaves();
+    expect_that_it_leaves(_i == 2);
 }
 END_TEST
 
@@ -270,7 +271,7 @@ START_TEST(so_it_does_when_the_applications_handles_were_started_first)
     cvy__work_init(&work, left);
     start_app_handle(_i);
     ck_assert_int_eq(cvy_loop_attach(&loop, &uv, NULL), 0);
-    expect_that_it_leaves();
+    expect_that_it_leaves(_i == 2);
 }
 END_TEST
 
@@ -289,6 +290,27 @@ START_TEST(what_our_own_timers_write_leaves_in_their_turn)
     uv_run(&uv, UV_RUN_DEFAULT);
     ck_assert_str_eq(log_, "left ");
     ck_assert_uint_eq(loop->turns, deferred_in + 1);
+}
+END_TEST
+
+static void close_writes(uv_handle_t *handle)
+{
+    (void)handle;
+    cvy__loop_enter(loop);
+    deferred_in = loop->turns;
+    cvy__loop_defer_flush(loop, &work);
+    cvy__loop_leave(loop);
+}
+
+/* A close callback is the last thing in a turn: there may be no next one */
+START_TEST(what_our_own_close_callbacks_write_leaves_in_their_turn)
+{
+    uv_timer_t closing;
+    cvy__work_init(&work, left);
+    uv_timer_init(&uv, &closing);
+    uv_close((uv_handle_t *)&closing, close_writes);
+    uv_run(&uv, UV_RUN_NOWAIT);
+    ck_assert_str_eq(log_, "left ");
 }
 END_TEST
 
@@ -392,6 +414,30 @@ START_TEST(undefer_takes_out_of_either_list_and_is_idempotent)
     cvy__loop_settle(l);
     ck_assert_str_eq(log_, "");
     cvy__loop_end_embedded(l);
+}
+END_TEST
+
+static int turns_run;
+
+static void next_turn_again(cvy__work_t *w)
+{
+    if (++turns_run < 5)
+        cvy__loop_defer_turn(loop, w);
+}
+
+START_TEST(work_put_off_to_the_next_turn_runs_once_a_turn_and_the_loop_does_not_wait)
+{
+    item_t a = make_item(loop, "");
+    turns_run = 0;
+    cvy__work_init(&a.work, next_turn_again);
+    cvy__loop_defer_turn(loop, &a.work);
+    for (int turn = 0, before = 0; turns_run < 5; turn++, before = turns_run) {
+        ck_assert_int_lt(turn, 5);
+        ck_assert_int_eq(uv_run(&uv, UV_RUN_ONCE) >= 0, 1);
+        ck_assert_int_gt(turns_run, before);
+        ck_assert_int_le(turns_run, before + 2); /* prepare and check both end something */
+    }
+    ck_assert_uint_le(turns_while_idle(50), 3);
 }
 END_TEST
 
@@ -605,6 +651,7 @@ static void add_thread_test(TCase *tc)
         tcase_add_test_raise_signal(tc, a_call_from_another_thread_asserts, SIGABRT);
 #else
     (void)tc;
+    (void)a_call_from_another_thread_asserts;
 #endif
 }
 
@@ -644,9 +691,10 @@ int main(void)
         detach_refuses_while_something_is_open_and_closes_it_when_told, stopping_an_attached_loop_detaches_it,
         calls_for_loops_of_our_own_refuse_an_attached_one, an_idle_attached_loop_lets_uv_run_return,
         an_idle_loop_never_wakes_up, what_our_own_timers_write_leaves_in_their_turn,
+        what_our_own_close_callbacks_write_leaves_in_their_turn,
         the_outermost_leave_runs_deferred_work_and_settle_the_flushes,
         flushes_leave_early_when_as_many_as_the_limit_wait, undefer_takes_out_of_either_list_and_is_idempotent,
-        work_that_defers_itself_for_ever_does_not_stop_the_loop);
+        work_put_off_to_the_next_turn_runs_once_a_turn_and_the_loop_does_not_wait, work_that_defers_itself_for_ever_does_not_stop_the_loop);
     tcase_add_loop_test(tc, what_the_application_writes_in_its_own_callbacks_leaves_before_the_loop_waits, 0, 3);
     tcase_add_loop_test(tc, so_it_does_when_the_applications_handles_were_started_first, 0, 3);
     tcase_add_checked_fixture(tc, attach, detach);

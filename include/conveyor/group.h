@@ -18,7 +18,8 @@ enum {
 
 typedef struct cvy_group_opts {
     int loops; /* how many, or one of the above; CVY_GROUP_AUTO */
-    /* Runs once on every loop's thread before its first turn; a negative code stops the group and is its result. */
+    /* Runs once on every loop's thread before its first turn; a negative code stops the group and is its result. A loop that is stopped
+     * before that is not entered. */
     int (*entry)(cvy_loop_t *loop, int id, void *params);
     void *params;
     const cvy_loop_opts_t *loop_opts;

@@ -21,8 +21,13 @@ struct cvy_timer {
     bool internal; /* does not keep the loop alive */
 };
 
+/** Before anything else, and not while it is armed. */
 CVY_EXPORT void cvy_timer_init(cvy_timer_t *timer, cvy_loop_t *loop, cvy_timer_cb cb, void *arg);
-/** Fires once, not before ms have passed; started again it starts anew. While armed it keeps the loop alive. */
+/**
+ * Fires once, not before ms have passed on the loop's clock (which stands still during a turn); started again it counts anew. Started
+ * with 0 it fires in the next turn. While armed it keeps the loop alive. A loop that has ended has disarmed all timers, and this does
+ * nothing.
+ */
 CVY_EXPORT void cvy_timer_start(cvy_timer_t *timer, uint64_t ms);
 /** No callback after this returns. Idempotent. */
 CVY_EXPORT void cvy_timer_stop(cvy_timer_t *timer);
