@@ -1,0 +1,676 @@
+#!/usr/bin/env python3
+"""Runs the samples by their documented commands, among good and bad peers: samples.py BUILD_DIR [PART OF A TEST'S NAME]...
+
+FILE_MIB is the size of the large file (64), BENCHMARK_REQUESTS what redis-benchmark sends (100000).
+Prints one line per test that failed, and the sum in check's format.
+"""
+import os
+import random
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import traceback
+
+from harness import (BUILD, RSS_LIMIT_KIB, TEMP, Sample, check, closed, dial, frame, free_port, listen, make_file, program, receive,
+                     receive_all, receive_frame, receive_line, reset, run, run_measured, running, same, sanitized)
+
+SLOW = sanitized()
+FILE_MIB = int(os.environ.get('FILE_MIB', '8' if SLOW else '64'))
+REQUESTS = os.environ.get('BENCHMARK_REQUESTS', '10000' if SLOW else '100000')
+TCP = 'tcp://127.0.0.1:0'
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+# echo_server
+
+def echo_server_echoes_bytes_and_frames_on_every_address():
+    for framing, sent in (('none', b'hello'), ('u32be', frame(b'hello') + frame(b''))):
+        path = f'unix://{TEMP}/echo-{framing}'
+        server = Sample('echo_server', '--listen', TCP, '--listen', path, '--framing', framing, '--loops', '2', listens=2)
+        same(server.listening[1], path)
+        for uri in server.listening:
+            with dial(uri) as s:
+                s.sendall(sent)
+                same(receive(s, len(sent)), sent)
+        server.stop()
+
+
+def echo_server_ends_with_0_on_a_signal_also_while_connected():
+    for number in (signal.SIGTERM, signal.SIGINT):
+        server = Sample('echo_server', '--listen', TCP)
+        with dial(server.listening[0]) as s:
+            s.sendall(b'x')
+            same(receive(s, 1), b'x')
+            server.signal(number)
+            same(receive_all(s), b'')
+        same(server.wait(), 0)
+
+
+def wait_until_refused(uri):
+    while True:
+        try:
+            dial(uri).close()
+        except ConnectionRefusedError:
+            return
+
+
+def fill(s):
+    """Sends until nothing is taken for a while; answers how many bytes were."""
+    sent, block = 0, bytes(65536)
+    s.settimeout(0.3)
+    try:
+        while sent < 256 << 20:
+            sent += s.send(block)
+    except TimeoutError:
+        pass
+    s.settimeout(None)
+    return sent
+
+
+def echo_server_ends_at_once_on_a_second_signal():
+    server = Sample('echo_server', '--listen', TCP)
+    with dial(server.listening[0]) as s:
+        fill(s)  # so that draining takes its time
+        server.signal()
+        wait_until_refused(server.listening[0])
+        before = time.monotonic()
+        server.signal()
+        same(server.wait(), 128 + signal.SIGTERM)
+        check(time.monotonic() - before < 2)
+
+
+def echo_server_closes_what_is_idle():
+    server = Sample('echo_server', '--listen', TCP, '--idle', '1')
+    with dial(server.listening[0]) as s:
+        same(receive_all(s), b'')
+    server.stop()
+
+
+# What misbehaving peers do to a server with framing u32be. Each returns when it has done its worst.
+
+def drips(uri):
+    body = os.urandom(300)
+    with dial(uri) as s:
+        for byte in frame(body):
+            s.send(bytes([byte]))
+        same(receive_frame(s), body)
+
+
+def never_reads(uri):
+    with dial(uri) as s:
+        block, sent = frame(bytes(60000)) * 8, 0
+        s.settimeout(0.3)
+        try:
+            while sent < 256 << 20:
+                sent += s.send(block)
+        except TimeoutError:
+            pass
+        check(sent < 64 << 20, 'the server took', sent, 'bytes from a peer that does not read')
+        reset(s)
+
+
+def announces_4_gib(uri):
+    with dial(uri) as s:
+        s.sendall(b'\xff\xff\xff\xff' + bytes(1000))
+        closed(s)
+
+
+def resets_everywhere(uri):
+    whole = frame(b'12345678')
+    for n in range(len(whole) + 1):
+        with dial(uri) as s:
+            s.sendall(whole[:n])
+            reset(s)
+    for n in range(len(whole) + 1):
+        with dial(uri) as s:
+            s.sendall(whole)
+            receive(s, n)
+            reset(s)
+    for n in range(len(whole) + 1):
+        with dial(uri) as s:
+            s.sendall(whole + whole[:n])
+            s.shutdown(socket.SHUT_WR)
+            reset(s)
+
+
+def sends_garbage(uri):
+    source = random.Random(1)
+    for _ in range(30):
+        with dial(uri) as s:
+            s.settimeout(5)
+            try:
+                s.sendall(source.randbytes(source.randrange(1, 2000)))
+                s.shutdown(socket.SHUT_WR)
+                closed(s)
+            except (ConnectionResetError, BrokenPipeError):
+                pass
+
+
+def echo_server_survives_bad_peers_and_a_good_one_never_notices():
+    server = Sample('echo_server', '--listen', TCP, '--framing', 'u32be')
+    uri, failed = server.listening[0], []
+
+    def torment(peer):
+        try:
+            peer(uri)
+        except Exception:  # pylint: disable=broad-except
+            failed.append(traceback.format_exc())
+
+    with dial(uri) as steady:
+        steady.sendall(frame(b'before'))
+        same(receive_frame(steady), b'before')
+        threads = [threading.Thread(target=torment, args=(p,)) for p in
+                   (drips, never_reads, announces_4_gib, resets_everywhere, sends_garbage)]
+        for t in threads:
+            t.start()
+        run('send_file', '--connect', uri, '--framing', 'u32be', '--connections', '2', make_file(4 << 20))
+        for t in threads:
+            t.join()
+        check(not failed, *failed)
+        steady.sendall(frame(b'after'))
+        same(receive_frame(steady), b'after')
+    peak = server.peak_kib()
+    check(SLOW or peak < RSS_LIMIT_KIB, 'peak', peak, 'KiB')
+    server.stop()
+
+
+def an_oversize_frame_is_named_and_costs_only_its_connection():
+    server = Sample('echo_server', '--listen', TCP, '--framing', 'u32be', '--max-frame', '1000')
+    with dial(server.listening[0]) as good, dial(server.listening[0]) as bad:
+        good.sendall(frame(bytes(1000)))
+        same(receive_frame(good), bytes(1000))
+        bad.sendall(frame(bytes(1001)))
+        closed(bad)
+        good.sendall(frame(b'still here'))
+        same(receive_frame(good), b'still here')
+    server.stop()
+    errors = server.errors()
+    check('1001 > 1000' in errors and 'EMSGSIZE' in errors and errors.count('\n') == 1, errors)
+
+
+def a_cut_frame_is_named_and_costs_only_its_connection():
+    server = Sample('echo_server', '--listen', TCP, '--framing', 'u32be')
+    with dial(server.listening[0]) as bad:
+        bad.sendall(frame(bytes(1000))[:500])
+        bad.shutdown(socket.SHUT_WR)
+        closed(bad)
+    with dial(server.listening[0]) as good:
+        good.sendall(frame(b'fine'))
+        same(receive_frame(good), b'fine')
+    server.stop()
+    errors = server.errors()
+    check('EPROTO' in errors and errors.count('\n') == 1, errors)
+
+
+# Command lines
+
+def wrong_command_lines_are_named_with_status_2():
+    file = make_file(1)
+    for name, args, words in (
+            ('echo_server', ['--loops', '0'], ['--loops 0', 'from 1 to 64']),
+            ('echo_server', ['--loops', '65'], ['--loops 65']),
+            ('echo_server', ['--loops', 'two'], ['--loops two']),
+            ('echo_server', ['--max-frame', '99999999999999999999'], ['--max-frame 99999999999999999999']),
+            ('echo_server', ['--framing', 'u16'], ['--framing u16', 'none|u32be']),
+            ('echo_server', ['--listen'], ['--listen', 'needs a value']),
+            ('echo_server', ['--nonsense'], ['--nonsense', 'no such option']),
+            ('echo_server', ['--listen', 'x'] * 17, ['at most 16']),
+            ('send_file', ['--connect', 'tcp://127.0.0.1:1'], ['FILE', 'is missing']),
+            ('send_file', [file], ['--connect', 'is missing']),
+            ('send_file', ['--connect', 'tcp://127.0.0.1:1', '--chunk', '0', file], ['--chunk 0']),
+            ('send_file', ['--connect', 'tcp://127.0.0.1:1', file, file], ['one operand']),
+            ('proxy', ['--connect', 'tcp://127.0.0.1:1'], ['--listen', 'is missing']),
+            ('proxy', ['--listen', TCP], ['--connect', 'is missing']),
+            ('resp_server', ['extra'], ['extra']),
+            ('chat', ['--port', '1'], ['--port']),
+            ('heartbeat', ['--interval', '-1'], ['--interval -1']),
+            ('attach', ['-v'], ['-v'])):
+        out, errors = run(name, *args, status=2)
+        same(out, '')
+        check(errors.count('\n') == 1 and 'usage: ' + name in errors and errors.startswith(name + ': '), errors)
+        for word in words:
+            check(word in errors, word, 'in', errors)
+
+
+def what_the_library_refuses_is_named_with_status_1():
+    server = Sample('echo_server', '--listen', TCP)
+    taken, path = server.listening[0], f'unix://{TEMP}/{"x" * 200}'
+    for uri, word in ((taken, 'EADDRINUSE'), ('carrier://pigeon', ''), ('tcp://127.0.0.1:99999', ''), ('tcp://127.0.0.1', ''),
+                      (path, 'ENAMETOOLONG'), (f'unix://{TEMP}/no/such/folder', ''), ('', '')):
+        for name in ('echo_server', 'resp_server', 'chat', 'heartbeat'):
+            out, errors = run(name, '--listen', uri, status=1)
+            same(out, '')
+            check(errors.count('\n') == 1 and uri in errors and word in errors, name, uri, errors)
+    file = make_file(1000)
+    for uri, word in ((f'tcp://127.0.0.1:{free_port()}', 'ECONNREFUSED'), ('carrier://pigeon', ''), (path, 'ENAMETOOLONG'),
+                      (f'unix://{TEMP}/nobody', 'ENOENT'), ('tcp://127.0.0.1:0x', '')):
+        out, errors = run('send_file', '--connect', uri, file, status=1)
+        check(errors.count('\n') == 1 and uri in errors and word in errors, uri, errors)
+    for file in (os.path.join(TEMP, 'missing'), TEMP):
+        out, errors = run('send_file', '--connect', taken, file, status=1)
+        check(errors.count('\n') == 1 and file in errors, errors)
+    server.stop()
+
+
+# send_file
+
+def send_file_gets_every_byte_back_whatever_the_chunks():
+    for framing in ('none', 'u32be'):
+        server = Sample('echo_server', '--listen', TCP, '--listen', f'unix://{TEMP}/sock-{framing}', '--framing', framing, listens=2)
+        for uri in server.listening:
+            for size, more in ((0, []), (1, []), (100000, ['--chunk', '7']), (100000, ['--chunk', '65535']), (1 << 20, []),
+                               (3 << 20, ['--chunk', str(1 << 20)]), (1 << 20, ['--connections', '10'])):
+                out, errors = run('send_file', '--connect', uri, '--framing', framing, *more, make_file(size))
+                told = dict(re.findall(r'^(\S+(?: ms)?) +([\d.]+)$', out, re.MULTILINE))
+                times = 10 if '--connections' in more else 1
+                chunk = int(more[1]) if '--chunk' in more else 65536
+                same(told['bytes'], str(size * times))
+                same(told['frames'], str(-(-size // chunk) * times))
+                same(errors, '')
+                check({'seconds', 'MB/s', 'p50 ms', 'p99 ms'} <= told.keys(), out)
+        server.stop()
+
+
+def send_file_notices_what_comes_back_wrong():
+    path, size = make_file(100000), 100000
+    with open(path, 'rb') as f:
+        content = f.read()
+
+    def serve(server, answer):
+        s, _ = server.accept()
+        with s:
+            receive(s, size)
+            s.sendall(answer)
+            s.shutdown(socket.SHUT_WR)
+            try:
+                receive_all(s)
+            except ConnectionResetError:
+                pass
+
+    flipped = content[:70000] + bytes([content[70000] ^ 1]) + content[70001:]
+    for answer, word in ((flipped, 'byte 70000'), (content[:99999], '99999 of 100000'), (content[:10] + content, 'byte 1')):
+        server, uri = listen()
+        with server:
+            thread = threading.Thread(target=serve, args=(server, answer))
+            thread.start()
+            _, errors = run('send_file', '--connect', uri, path, status=1)
+            thread.join()
+        check(word in errors and errors.count('\n') == 1, errors)
+
+
+def a_large_file_goes_through_the_proxy_in_bounded_memory():
+    echo = Sample('echo_server', '--listen', TCP, '--framing', 'u32be')
+    proxy = Sample('proxy', '--listen', TCP, '--connect', echo.listening[0])
+    path = make_file(FILE_MIB << 20)
+    out, sender_kib = run_measured('send_file', '--connect', proxy.listening[0], '--framing', 'u32be', path)
+    os.unlink(path)
+    peaks = (echo.peak_kib(), proxy.peak_kib(), sender_kib)
+    speed = re.search(r'MB/s +([\d.]+)', out).group(1)
+    print(f'{FILE_MIB} MiB through the proxy: {speed} MB/s; peak KiB of server, proxy, sender: {peaks}')
+    check(SLOW or max(peaks) < RSS_LIMIT_KIB, peaks)
+    proxy.stop()
+    echo.stop()
+
+
+# proxy
+
+def proxy_to_python():
+    """A proxy whose upstream is ours: the proxy, and a connected client and server."""
+    server, uri = listen()
+    proxy = Sample('proxy', '--listen', TCP, '--connect', uri)
+    client = dial(proxy.listening[0])
+    upstream, _ = server.accept()
+    server.close()
+    return proxy, client, upstream
+
+
+def proxy_passes_half_close_on_both_ways():
+    for client_first in (True, False):
+        proxy, a, b = proxy_to_python()
+        if not client_first:
+            a, b = b, a
+        with a, b:
+            a.sendall(b'question')
+            a.shutdown(socket.SHUT_WR)
+            same(receive_all(b), b'question')
+            b.sendall(b'answer, after the end of the question')
+            b.shutdown(socket.SHUT_WR)
+            same(receive_all(a), b'answer, after the end of the question')
+        proxy.stop()
+        same(proxy.errors(), '')
+
+
+def proxy_passes_a_reset_on():
+    for client_first in (True, False):
+        proxy, a, b = proxy_to_python()
+        if not client_first:
+            a, b = b, a
+        with b:
+            a.sendall(b'x')
+            same(receive(b, 1), b'x')
+            reset(a)
+            try:
+                same(receive_all(b), b'RST')
+            except ConnectionResetError:
+                pass
+        proxy.stop()
+        check('ECONNRESET' in proxy.errors(), proxy.errors())
+
+
+def proxy_names_a_refused_dial_and_goes_on():
+    port = free_port()
+    proxy = Sample('proxy', '--listen', TCP, '--connect', f'tcp://127.0.0.1:{port}')
+    for _ in range(3):
+        with dial(proxy.listening[0]) as s:
+            closed(s)
+    proxy.stop()
+    errors = proxy.errors()
+    check(errors.count('ECONNREFUSED') == 3 and errors.count('\n') == 3, errors)
+
+
+def a_slow_reader_behind_the_proxy_stops_the_sender():
+    for client_sends in (True, False):
+        proxy, a, b = proxy_to_python()
+        if not client_sends:
+            a, b = b, a
+        with a, b:
+            sent = fill(a)
+            check(sent < 64 << 20, 'the proxy took', sent, 'bytes that nobody reads')
+            peak = proxy.peak_kib()
+            check(SLOW or peak < RSS_LIMIT_KIB, 'peak', peak, 'KiB')
+            a.shutdown(socket.SHUT_WR)
+            same(len(receive_all(b)), sent)
+        proxy.stop()
+
+
+def proxy_ends_both_sides_when_it_is_stopped():
+    proxy, a, b = proxy_to_python()
+    with a, b:
+        a.sendall(b'x')
+        same(receive(b, 1), b'x')
+        proxy.signal()
+        closed(a)
+        closed(b)
+    same(proxy.wait(), 0)
+
+
+# chat, heartbeat, attach
+
+def chat_tells_everybody_but_the_speaker():
+    server = Sample('chat', '--listen', TCP)
+    uri = server.listening[0]
+    with dial(uri) as a:
+        a.sendall(b'to nobody\n')
+        with dial(uri) as b, dial(uri) as c:
+            names = {s: 'tcp://127.0.0.1:%d: ' % s.getsockname()[1] for s in (a, b, c)}
+            b.sendall(b'b is here\n')  # b is in for certain once a has heard it
+            same(receive_line(a), names[b] + 'b is here')
+            c.sendall(b'c is here\r\n')
+            same(receive_line(a), names[c] + 'c is here')
+            same(receive_line(b), names[c] + 'c is here')
+            a.sendall(b'welcome\n')
+            same(receive_line(b), names[a] + 'welcome')
+            line = receive_line(c)
+            same(receive_line(c) if line.endswith('b is here') else line, names[a] + 'welcome')
+            b.close()
+            a.sendall(b'one is gone\n')
+            same(receive_line(c), names[a] + 'one is gone')
+            c.sendall(bytes(5000))
+            closed(c)
+    server.stop()
+    check('EMSGSIZE' in server.errors() and server.errors().count('\n') == 1, server.errors())
+
+
+def heartbeat_pings_and_gives_up_on_who_does_not_answer():
+    server = Sample('heartbeat', '--listen', TCP, '--interval', '30')
+    with dial(server.listening[0]) as s:
+        for i in range(1, 4):
+            same(receive_line(s), f'ping {i}')
+            s.sendall(b'pong %d\n' % i)
+            check(re.fullmatch(r'tcp://127\.0\.0\.1:\d+: pong %d after \d+ ms' % i, server.line()))
+        for i in range(4, 7):
+            same(receive_line(s), f'ping {i}')
+        same(receive_line(s), 'bye')
+        same(receive_all(s), b'')
+    server.stop()
+
+
+def attach_gives_the_loop_back():
+    for more in ([], ['--listen', f'unix://{TEMP}/attach']):
+        out, errors = run('attach', *more)
+        same(errors, '')
+        lines = [line for line in out.splitlines() if not line.startswith('tick')]
+        check(lines[0].startswith('listening on '), out)
+        same(lines[1:], ['the client heard "hello"', 'detached', 'the loop closes: 0'])
+        check(out.splitlines()[:2] == ['tick 1', 'tick 2'] and out.splitlines()[-2].startswith('tick '), out)
+    taken, uri = listen()
+    with taken:
+        out, errors = run('attach', '--listen', uri, status=1)
+        check('EADDRINUSE' in errors and 'the loop closes: 0' in out, out, errors)
+
+
+# resp_server
+
+CONVERSATION = (
+    (b'PING\r\n', b'+PONG\r\n'),
+    (b'ping hello\n', b'$5\r\nhello\r\n'),
+    (b'\r\n*0\r\n*-1\r\nPING\r\n', b'+PONG\r\n'),
+    (b'*2\r\n$4\r\nECHO\r\n$7\r\na\r\nb\0cd\r\n', b'$7\r\na\r\nb\0cd\r\n'),
+    (b'SET a 1\r\nGET a\r\n', b'+OK\r\n$1\r\n1\r\n'),
+    (b'GET nothing\r\n', b'$-1\r\n'),
+    (b'*3\r\n$3\r\nset\r\n$1\r\ne\r\n$0\r\n\r\n*2\r\n$3\r\nGET\r\n$1\r\ne\r\n', b'+OK\r\n$0\r\n\r\n'),
+    (b'SET a 2 NX\r\nGET a\r\n', b'$-1\r\n$1\r\n1\r\n'),
+    (b'SET b 2 XX\r\nGET b\r\n', b'$-1\r\n$-1\r\n'),
+    (b'SET b 2 NX\r\nSET b 3 XX\r\nGET b\r\n', b'+OK\r\n+OK\r\n$1\r\n3\r\n'),
+    (b'SET b 2 NX XX\r\n', b'-ERR syntax error\r\n'),
+    (b'SET b 2 EX\r\n', b'-ERR syntax error\r\n'),
+    (b'SET b 2 EX 0\r\n', b"-ERR invalid expire time in 'set' command\r\n"),
+    (b'SET b 2 EX 9223372036854775807\r\n', b"-ERR invalid expire time in 'set' command\r\n"),
+    (b'SET b 2 EX x\r\n', b'-ERR value is not an integer or out of range\r\n'),
+    (b'INCR n\r\nINCR n\r\nGET n\r\n', b':1\r\n:2\r\n$1\r\n2\r\n'),
+    (b'SET n 9223372036854775807\r\nINCR n\r\n', b'+OK\r\n-ERR increment or decrement would overflow\r\n'),
+    (b'SET n 9223372036854775808\r\nINCR n\r\n', b'+OK\r\n-ERR value is not an integer or out of range\r\n'),
+    (b'SET n -1\r\nINCR n\r\n', b'+OK\r\n:0\r\n'),
+    (b'SET n x\r\nINCR n\r\n', b'+OK\r\n-ERR value is not an integer or out of range\r\n'),
+    (b'EXISTS a b a nothing\r\nDEL a b nothing\r\nEXISTS a b\r\n', b':3\r\n:2\r\n:0\r\n'),
+    (b'TTL nothing\r\nSET a 1\r\nTTL a\r\nEXPIRE a 100\r\nTTL a\r\n', b':-2\r\n+OK\r\n:-1\r\n:1\r\n:100\r\n'),
+    (b'EXPIRE nothing 100\r\nEXPIRE a x\r\n', b':0\r\n-ERR value is not an integer or out of range\r\n'),
+    (b'SET a 1 EX 100\r\nTTL a\r\nSET a 1\r\nTTL a\r\n', b'+OK\r\n:100\r\n+OK\r\n:-1\r\n'),
+    (b'EXPIRE a -1\r\nGET a\r\n', b':1\r\n$-1\r\n'),
+    (b'COMMAND DOCS\r\nCONFIG GET save\r\nCONFIG GET x\r\n', b'*0\r\n*2\r\n$4\r\nsave\r\n$0\r\n\r\n*0\r\n'),
+    (b'GET\r\n', b"-ERR wrong number of arguments for 'get' command\r\n"),
+    (b'GET a b\r\n', b"-ERR wrong number of arguments for 'get' command\r\n"),
+    (b'FLY to\r\n', b"-ERR unknown command 'FLY'\r\n"),
+    (b'*1\r\n$4\r\na\r\nb\r\n', b"-ERR unknown command 'a??b'\r\n"),
+)
+
+
+def resp_server_answers_as_redis_does():
+    server = Sample('resp_server', '--listen', TCP)
+    with dial(server.listening[0]) as s:
+        for asked, wanted in CONVERSATION:
+            s.sendall(asked)
+            seen = receive(s, len(wanted))
+            check(seen == wanted, 'asked', asked, 'seen', seen, 'wanted', wanted)
+    server.stop()
+    same(server.errors(), '')
+
+
+def resp_server_answers_a_pipeline_however_it_is_cut():
+    asked = b''.join(a for a, _ in CONVERSATION) + b'QUIT\r\nPING\r\n'
+    wanted = b''.join(w for _, w in CONVERSATION) + b'+OK\r\n'
+    for step in (len(asked), 1, 7):
+        server = Sample('resp_server', '--listen', TCP)
+        with dial(server.listening[0]) as s:
+            for at in range(0, len(asked), step):
+                s.sendall(asked[at:at + step])
+            same(receive_all(s), wanted)
+        server.stop()
+
+
+def resp_server_lets_values_expire():
+    server = Sample('resp_server', '--listen', TCP)
+    with dial(server.listening[0]) as s:
+        s.sendall(b'SET a 1 PX 40\r\n')
+        same(receive_line(s), '+OK\r')
+        seen = '$1\r'
+        while seen == '$1\r':
+            s.sendall(b'GET a\r\n')
+            seen = receive_line(s)
+            if seen == '$1\r':
+                same(receive_line(s), '1\r')
+        same(seen, '$-1\r')
+        s.sendall(b'EXISTS a\r\nTTL a\r\n')
+        same(receive(s, 9), b':0\r\n:-2\r\n'[:9])
+    server.stop()
+
+
+def resp_server_keeps_large_values():
+    value = os.urandom(5 << 20)
+    server = Sample('resp_server', '--listen', TCP)
+    with dial(server.listening[0]) as s:
+        s.sendall(b'*3\r\n$3\r\nSET\r\n$3\r\nbig\r\n$%d\r\n' % len(value) + value + b'\r\nGET big\r\n')
+        same(receive(s, 5), b'+OK\r\n')
+        same(receive_line(s), '$%d\r' % len(value))
+        check(receive(s, len(value) + 2) == value + b'\r\n')
+    server.stop()
+
+
+def resp_server_refuses_what_is_no_command():
+    server = Sample('resp_server', '--listen', TCP)
+    cases = ((b'*1\r\n$17000000\r\n', b'invalid bulk length'), (b'*1025\r\n', b'invalid multibulk length'),
+             (b'*x\r\n', b'invalid multibulk length'), (b'*1\r\n$-1\r\n', b'invalid bulk length'),
+             (b'*1\r\n:4\r\n', b'invalid bulk length'), (b'*1\r\n$4294967296\r\n', b'invalid bulk length'),
+             (b'*99999999999999999999999999999999999999', b'invalid multibulk length'),
+             (b'x' * 70000, b'too big inline request'), (b'*1\r\n$4\r\nPINGxx', b'expected CRLF'))
+    with dial(server.listening[0]) as good:
+        for bad, words in cases:
+            with dial(server.listening[0]) as s:
+                s.sendall(b'PING\r\n' + bad)
+                told = receive_all(s)
+                check(told.startswith(b'+PONG\r\n-ERR Protocol error: ' + words) and told.endswith(b'\r\n'), bad[:80], told)
+        with dial(server.listening[0]) as s:
+            s.sendall(b'*2\r\n$4\r\nECHO\r\n$5\r\nhe')
+            s.shutdown(socket.SHUT_WR)
+            closed(s)
+        good.sendall(b'PING\r\n')
+        same(receive(good, 7), b'+PONG\r\n')
+    server.stop()
+    same(server.errors().count('\n'), len(cases) + 1)
+
+
+def resp_server_holds_who_pipelines_and_does_not_read():
+    server = Sample('resp_server', '--listen', TCP)
+    with dial(server.listening[0]) as s:
+        s.sendall(b'SET v ' + b'v' * 10000 + b'\r\n')
+        same(receive(s, 5), b'+OK\r\n')
+        asked, block = 0, b'GET v\r\n' * 1000
+        s.settimeout(0.3)
+        try:
+            while asked < 64 << 20:
+                asked += s.send(block)
+        except TimeoutError:
+            pass
+        s.settimeout(None)
+        peak = server.peak_kib()
+        check(SLOW or peak < RSS_LIMIT_KIB, 'peak', peak, 'KiB')
+        reply = b'$10000\r\n' + b'v' * 10000 + b'\r\n'
+        for _ in range(min(asked // 7, 2000)):
+            check(receive(s, len(reply)) == reply)
+        reset(s)
+    server.stop()
+
+
+def redis_cli_works():
+    if not shutil.which('redis-cli'):
+        print('redis-cli is not installed: not tested')
+        return
+    server = Sample('resp_server', '--listen', TCP)
+    port = server.listening[0].rsplit(':', 1)[1]
+    for asked, wanted in (('ping', 'PONG'), ('set greeting hello', 'OK'), ('get greeting', 'hello'), ('get nobody', ''),
+                          ('echo words', 'words'), ('incr n', '1'), ('exists n greeting', '2'), ('expire n 100', '1'),
+                          ('ttl n', '100'), ('del n greeting', '2'), ('set k v ex 10 nx', 'OK'), ('set k v nx', ''), ('quit', 'OK'),
+                          ('fly', "ERR unknown command 'fly'")):
+        told = subprocess.run(['redis-cli', '-h', '127.0.0.1', '-p', port, *asked.split()], stdin=subprocess.DEVNULL,
+                              capture_output=True, check=False, text=True)
+        check(told.stdout.strip() == wanted, asked, told.stdout, told.stderr)
+    server.stop()
+
+
+def redis_benchmark_works():
+    if not shutil.which('redis-benchmark'):
+        print('redis-benchmark is not installed: not tested')
+        return
+    server = Sample('resp_server', '--listen', TCP)
+    port = server.listening[0].rsplit(':', 1)[1]
+    told = subprocess.run(['redis-benchmark', '-h', '127.0.0.1', '-p', port, '-t', 'ping,set,get', '-P', '16', '-c', '50', '-n',
+                           REQUESTS, '--csv'], stdin=subprocess.DEVNULL, capture_output=True, check=False, text=True)
+    same(told.returncode, 0)
+    rates = dict(re.findall(r'"(\w+)","([\d.]+)"', told.stdout))
+    check({'PING_INLINE', 'PING_MBULK', 'SET', 'GET'} <= rates.keys() and 'rror' not in told.stdout + told.stderr, told.stdout,
+          told.stderr)
+    peak = server.peak_kib()
+    print('redis-benchmark, requests a second:', rates, 'peak', peak, 'KiB')
+    server.stop()
+    same(server.errors(), '')
+
+
+def demo_sends_a_file_there_and_back_and_leaves_nothing():
+    if SLOW:
+        return
+    temp = os.path.join(TEMP, 'demo')
+    os.mkdir(temp)
+    for more in ([], [make_file(1 << 20)]):
+        told = subprocess.run(['sh', os.path.join(ROOT, 'samples', 'demo.sh'), *more], stdin=subprocess.DEVNULL,
+                              capture_output=True, check=False, text=True, env={**os.environ, 'BUILD_DIR': BUILD, 'TMPDIR': temp})
+        check(told.returncode == 0, told.stdout, told.stderr)
+        check('Every byte came back' in told.stdout and re.search(r'^ +MB/s +[\d.]+ +[\d.]+$', told.stdout, re.MULTILINE), told.stdout)
+        same(os.listdir(temp), [])
+    told = subprocess.run(['sh', os.path.join(ROOT, 'samples', 'demo.sh'), os.path.join(TEMP, 'missing')], stdin=subprocess.DEVNULL,
+                          capture_output=True, check=False, text=True, env={**os.environ, 'BUILD_DIR': BUILD, 'TMPDIR': temp})
+    check(told.returncode == 1 and 'no such file' in told.stderr, told)
+    same(os.listdir(temp), [])
+
+
+TESTS = [f for name, f in list(globals().items()) if callable(f) and getattr(f, '__module__', '') == '__main__' and
+         re.match(r'(echo_server|an_|a_|wrong|what|send_file|proxy_(?!to_python)|chat|heartbeat_|attach|resp|redis|demo)', name)]
+
+
+def expired(*_):
+    raise TimeoutError('it hangs')
+
+
+def main():
+    wanted, failed = sys.argv[2:], 0
+    tests = [t for t in TESTS if not wanted or any(w in t.__name__ for w in wanted)]
+    signal.signal(signal.SIGALRM, expired)
+    for test in tests:
+        started = time.monotonic()
+        signal.alarm(120 if SLOW else 30 + FILE_MIB // 8 + int(REQUESTS) // 10000)
+        try:
+            test()
+        except Exception:  # pylint: disable=broad-except
+            failed += 1
+            print(f'FAILED: {test.__name__}\n{traceback.format_exc()}')
+            for sample in running:
+                print('stderr of', sample.process.args, sample.errors())
+        finally:
+            signal.alarm(0)
+            for sample in list(running):
+                sample.kill()
+        if '-v' in os.environ.get('SAMPLES_FLAGS', ''):
+            print(f'{time.monotonic() - started:6.2f} s {test.__name__}')
+        sys.stdout.flush()
+    shutil.rmtree(TEMP, ignore_errors=True)
+    share = (len(tests) - failed) * 100 // len(tests) if tests else 0
+    print(f'{share}%: Checks: {len(tests)}, Failures: {failed}, Errors: 0')
+    return 1 if failed or not tests else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
