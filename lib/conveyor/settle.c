@@ -45,7 +45,9 @@ static void settle_some(cvy_conveyor_t *c, unsigned todo)
         cvy__walk_read_closed(c);
     if (todo & CVY__TODO_OWNER)
         c->owner->settle(c->transport);
-    if (todo & CVY__TODO_TOMBSTONES)
+    if (todo & CVY__TODO_TOMBSTONES && c->failures)
+        cvy__conveyor_todo(c, CVY__TODO_TOMBSTONES); /* one of them may start at what was removed */
+    else if (todo & CVY__TODO_TOMBSTONES)
         cvy__chain_free_tombstones(c);
 }
 
