@@ -94,7 +94,7 @@ struct cvy_conveyor {
     cvy__work_t next_turn;     /* writability that was put off: at most one pair per turn */
     cvy_ctx_t *active_at;      /* the last one that the walk of active has reached; NULL: not begun */
     cvy_ctx_t *read_closed_at; /* likewise */
-    cvy__failure_t *failures;
+    cvy__failure_t *failures, **failures_end;
     size_t holders;            /* of the read suspend */
     uint8_t gate;
     uint8_t todo;

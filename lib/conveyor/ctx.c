@@ -148,10 +148,8 @@ void cvy_ctx_fail_limit(cvy_ctx_t *ctx, int code, const char *detail, uint64_t v
         return;
     }
     *failure = (cvy__failure_t){ NULL, ctx, error };
-    cvy__failure_t **end = &c->failures;
-    while (*end)
-        end = &(*end)->next;
-    *end = failure;
+    *c->failures_end = failure;
+    c->failures_end = &failure->next;
     cvy__conveyor_todo(c, CVY__TODO_FAILURES);
 }
 
