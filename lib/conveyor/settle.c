@@ -24,6 +24,8 @@ static void deliver_failures(cvy_conveyor_t *c)
 
 static void begin_active(cvy_conveyor_t *c)
 {
+    if (cvy__conveyor_is_closing(c))
+        return; /* closed before it began: no stage had active, none hears of the end */
     if (!c->active_at)
         c->active_at = &c->head;
     cvy__walk_active(c);
