@@ -12,14 +12,32 @@
 #include "base/memory.h"
 #include "conveyor/ctx.h"
 
+static bool in_table(const cvy_stage_t *s, const cvy_event_type_t *type)
+{
+    const cvy_on_t *on = s->events;
+    while (on && on->type && on->type != type)
+        on++;
+    return on && on->type;
+}
+
 static bool takes_bytes_in(const cvy_stage_t *s)
 {
-    return s->on_inbound_bytes || s->on_inbound;
+    return s->on_inbound_bytes || s->on_inbound || in_table(s, &cvy_inbound_bytes_event);
 }
 
 static bool takes_bytes_out(const cvy_stage_t *s)
 {
-    return s->on_outbound_bytes || s->on_outbound;
+    return s->on_outbound_bytes || s->on_outbound || in_table(s, &cvy_outbound_bytes_event);
+}
+
+static bool takes_flush(const cvy_stage_t *s)
+{
+    return s->on_outbound_flush || s->on_outbound || in_table(s, &cvy_outbound_flush_event);
+}
+
+static bool takes_complete(const cvy_stage_t *s)
+{
+    return s->on_read_complete || s->on_inbound || in_table(s, &cvy_read_complete_event);
 }
 
 void cvy__chain_rebuild(cvy_conveyor_t *c)
@@ -38,8 +56,8 @@ void cvy__chain_rebuild(cvy_conveyor_t *c)
             continue;
         if (takes_bytes_out(at->stage))
             to = at;
-        c->flushes = c->flushes || at->stage->on_outbound_flush || at->stage->on_outbound;
-        c->completes = c->completes || at->stage->on_read_complete || at->stage->on_inbound;
+        c->flushes = c->flushes || takes_flush(at->stage);
+        c->completes = c->completes || takes_complete(at->stage);
     }
 }
 
