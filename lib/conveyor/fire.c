@@ -170,6 +170,15 @@ int cvy_fire_outbound_flush(cvy_ctx_t *ctx)
     return outbound_answer(ctx);
 }
 
+/* A built-in event in the wrong direction goes nowhere, but its bytes are gone like all that is fired. */
+static void astray(const cvy_event_t *ev)
+{
+    if (ev->type->builtin == CVY__INBOUND_BYTES)
+        cvy_buf_fini(((const cvy_inbound_bytes_t *)ev)->buf);
+    else if (ev->type->builtin == CVY__OUTBOUND_BYTES)
+        cvy_buf_fini(((const cvy_outbound_bytes_t *)ev)->buf);
+}
+
 int cvy_fire_inbound(cvy_ctx_t *ctx, cvy_event_t *ev)
 {
     ON_LOOP(ctx);
@@ -180,6 +189,7 @@ int cvy_fire_inbound(cvy_ctx_t *ctx, cvy_event_t *ev)
     if (!ev->type->builtin && !muted(ctx)) /* the others walk by themselves */
         for (cvy_ctx_t *at = cvy__ctx_next(ctx); !cvy__ctx_offer(at, ev, true) && at != &ctx->conveyor->tail;)
             at = cvy__ctx_next(at);
+    astray(ev);
     return cvy__ctx_answer(ctx);
 }
 
@@ -188,6 +198,7 @@ static int fire_outbound_user(cvy_ctx_t *ctx, cvy_event_t *ev)
     if (!ev->type->builtin && !muted(ctx))
         for (cvy_ctx_t *at = cvy__ctx_prev(ctx); !cvy__ctx_offer(at, ev, false) && at != &ctx->conveyor->head;)
             at = cvy__ctx_prev(at);
+    astray(ev);
     return outbound_answer(ctx);
 }
 
