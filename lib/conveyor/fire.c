@@ -213,10 +213,11 @@ int cvy_fire_outbound(cvy_ctx_t *ctx, cvy_event_t *ev)
     case CVY__INBOUND_SUSPEND:
         cvy_ctx_suspend(ctx);
         return outbound_answer(ctx);
-    case CVY__INBOUND_RESUME:
-        cvy_ctx_resume(ctx);
+    case CVY__INBOUND_RESUME: /* this one and flush, fired on by a catch-all, walk by themselves already */
+        if (!ctx->conveyor->in_resume)
+            cvy_ctx_resume(ctx);
         return outbound_answer(ctx);
-    case CVY__OUTBOUND_FLUSH: /* fired on by a catch-all it walks by itself already */
+    case CVY__OUTBOUND_FLUSH:
         return ctx->conveyor->in_flush ? outbound_answer(ctx) : cvy_fire_outbound_flush(ctx);
     default:
         return fire_outbound_user(ctx, ev);

@@ -167,6 +167,7 @@ void cvy__walk_forget(cvy_ctx_t *ctx)
 void cvy__walk_resume(cvy_conveyor_t *c)
 {
     cvy_ctx_t *at = &c->tail;
+    c->in_resume = true;
     while (at != &c->head && !cvy__conveyor_is_closing(c) && !cvy__conveyor_suspended(c)) {
         at = cvy__ctx_prev(at);
         if (at->stage->on_inbound_resume)
@@ -174,6 +175,7 @@ void cvy__walk_resume(cvy_conveyor_t *c)
         else
             offer(at, &cvy_inbound_resume_event, false);
     }
+    c->in_resume = false;
 }
 
 static void tell_writability(cvy_conveyor_t *c, bool writable)
