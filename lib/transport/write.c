@@ -137,7 +137,7 @@ void cvy__transport_flush_work(cvy__work_t *work)
         if (c->completes)
             cvy__conveyor_walk_read_complete(c);
     }
-    if (c->flushes)
+    if (c->flushes && !cvy__conveyor_is_closing(c))
         cvy__conveyor_walk_flush(c); /* ends in HEAD, which writes */
     else
         cvy__transport_flush_now(t);
