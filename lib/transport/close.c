@@ -59,6 +59,8 @@ void cvy__transport_close_with(cvy_transport_t *t, cvy_close_verb_t verb, int ca
     if (t->phase >= CVY__CLOSING)
         return;
     bool first = t->phase < CVY__DRAINING;
+    if (own_error && !t->lost)
+        t->lost = cause;
     if (!first && verb <= t->verb)
         return;
     t->verb = (uint8_t)verb;

@@ -30,6 +30,8 @@ void cvy__transport_disarm_all(cvy_transport_t *t)
 static void close_overdue(cvy_transport_t *t)
 {
     bool lost = t->phase == CVY__DRAINING;
+    if (lost && !t->lost)
+        t->lost = UV_ETIMEDOUT;
     cvy__transport_close_with(t, CVY_CLOSE_NOW, lost ? UV_ETIMEDOUT : 0, false);
 }
 

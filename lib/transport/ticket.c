@@ -36,7 +36,7 @@ void cvy__transport_settle(cvy_transport_t *t)
 
 void cvy__transport_fail_tickets(cvy_transport_t *t)
 {
-    int status = t->error_is_own && t->cause ? t->cause : UV_ECANCELED;
+    int status = t->lost ? t->lost : UV_ECANCELED;
     while (t->tickets)
         complete_first(t, cvy__transport_ticket_due(t) ? 0 : status);
 }

@@ -102,7 +102,7 @@ struct cvy_transport {
     void *on_gone_arg;
     atomic_uint refs;
     int cause;        /* the first one */
-    int write_error;  /* the first one */
+    int lost;         /* why queued bytes do not reach the kernel: the transport's first error or deadline; 0: our own close */
     uint8_t phase, read_state, write_state, verb;
     bool read_armed;  /* kind->read_start is in force */
     bool waiting;     /* kind->write said UV_EAGAIN */
