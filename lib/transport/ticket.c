@@ -24,10 +24,21 @@ static void complete_first(cvy_transport_t *t, int status)
     cb(t, status, arg);
 }
 
+/* Those that a completion adds wait for the next settling: a chain of them must not keep the loop. */
+static void complete_due(cvy_transport_t *t)
+{
+    cvy__ticket_t **end = t->tickets_end;
+    for (bool last = false; !last && cvy__transport_ticket_due(t);) {
+        last = &t->tickets->next == end;
+        complete_first(t, 0);
+    }
+    if (cvy__transport_ticket_due(t))
+        cvy__conveyor_todo(&t->conveyor, CVY__TODO_OWNER);
+}
+
 void cvy__transport_settle(cvy_transport_t *t)
 {
-    while (cvy__transport_ticket_due(t))
-        complete_first(t, 0);
+    complete_due(t);
     if (t->flushed_out && !t->out.len && t->on_flush_completed) {
         t->flushed_out = false;
         t->on_flush_completed(t, t->on_flush_completed_arg);
