@@ -38,10 +38,12 @@ static void close_overdue(cvy_transport_t *t)
 static void probe(cvy_transport_t *t)
 {
     int err = t->kind->probe ? t->kind->probe(t) : 0;
-    if (err)
-        cvy__transport_read_error(t, err);
-    else
+    if (!err)
         cvy__transport_arm(t, &t->probe_due, t->opts->limits.probe_ms);
+    else if (t->read_state < CVY_READ_EOF)
+        cvy__transport_read_error(t, err);
+    else /* a reset behind the peer's end */
+        cvy__transport_close_with(t, CVY_CLOSE_NOW, cvy__transport_code(err), true);
 }
 
 void cvy__transport_on_timer(cvy_timer_t *timer)
