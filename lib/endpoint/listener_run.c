@@ -24,13 +24,17 @@ static void on_retry(cvy_timer_t *timer)
     cvy__lanes_nudge(l);
 }
 
-static void on_drain_deadline(cvy_timer_t *timer)
+static void stop_loops(cvy_listener_t *l)
 {
-    cvy_listener_t *l = timer->arg;
     if (l->opts.group)
         cvy_group_stop(l->opts.group);
     else
         cvy_loop_stop(l->lanes[0].loop);
+}
+
+static void on_drain_deadline(cvy_timer_t *timer)
+{
+    stop_loops(timer->arg);
 }
 
 static void start_timer(cvy_listener_t *l, cvy_timer_t *timer, cvy_timer_cb cb, int64_t ms)
@@ -95,7 +99,7 @@ static void look_at_wait(cvy_listener_t *l)
     if (!atomic_load(&l->finished) || atomic_load(&l->taken))
         start_timer(l, &l->drain, on_drain_deadline, l->opts.drain_timeout_ms);
     else
-        on_drain_deadline(&l->drain);
+        stop_loops(l);
 }
 
 void cvy__listener_check_end(cvy_listener_t *l)
