@@ -11,6 +11,8 @@
 
 #include <assert.h>
 
+#include "base/bits.h"
+
 #define SCAN 64
 
 static void list_init(cvy__entry_t *head)
@@ -50,29 +52,6 @@ static void list_splice_front(cvy__entry_t *head, cvy__entry_t *from)
     list_init(from);
 }
 
-/* The index of the lowest (highest) bit; x is not 0. */
-static unsigned lowest(uint64_t x)
-{
-    unsigned n = 0;
-    for (unsigned step = 32; step; step /= 2)
-        if (!(x & ((UINT64_C(1) << step) - 1))) {
-            n += step;
-            x >>= step;
-        }
-    return n;
-}
-
-static unsigned highest(uint64_t x)
-{
-    unsigned n = 0;
-    for (unsigned step = 32; step; step /= 2)
-        if (x >> step) {
-            n += step;
-            x >>= step;
-        }
-    return n;
-}
-
 void cvy__wheel_init(cvy__wheel_t *wheel, uint64_t now)
 {
     *wheel = (cvy__wheel_t){ .now = now, .next = CVY__NEVER, .known = true };
@@ -90,7 +69,7 @@ static void place(cvy__wheel_t *wheel, cvy__entry_t *e)
         list_append(&wheel->due, e);
         return;
     }
-    unsigned level = highest(e->due ^ wheel->now) / CVY__WHEEL_BITS;
+    unsigned level = cvy__bit_highest(e->due ^ wheel->now) / CVY__WHEEL_BITS;
     if (level >= CVY__WHEEL_LEVELS)
         level = CVY__WHEEL_LEVELS - 1;
     unsigned slot = (e->due >> (level * CVY__WHEEL_BITS)) & (CVY__WHEEL_SLOTS - 1);
@@ -145,7 +124,7 @@ static bool walk_start(const cvy__wheel_t *wheel, walk_t *walk)
 /* The next slot, and when it begins. */
 static unsigned walk_slot(const cvy__wheel_t *wheel, walk_t *walk, uint64_t *begins)
 {
-    unsigned ahead = lowest(walk->bits) + 1, shift = walk->level * CVY__WHEEL_BITS;
+    unsigned ahead = cvy__bit_lowest(walk->bits) + 1, shift = walk->level * CVY__WHEEL_BITS;
     walk->bits &= walk->bits - 1;
     *begins = ((wheel->now >> shift) + ahead) << shift;
     return (walk->digit + ahead) % CVY__WHEEL_SLOTS;
