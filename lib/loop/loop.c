@@ -17,6 +17,9 @@
 /* Passes over deferred work per settle: work that defers itself for ever must not stop the loop. */
 #define PASSES 64
 
+/* Bytes that wait for the end of the turn, in all: more would pin more than two reading slabs (contract T7). */
+#define FLUSH_BYTES (256u * 1024)
+
 static int64_t or_default(int64_t value, int64_t normal)
 {
     return value == CVY_OFF ? INT64_MAX : value > 0 ? value : normal;
@@ -141,6 +144,7 @@ static void run_work(cvy_loop_t *loop)
 /* Runs the flushes that wait, and not those that they defer. */
 static void run_flushes(cvy_loop_t *loop)
 {
+    loop->flush_bytes = 0;
     cvy__link_t batch;
     cvy__link_init(&batch);
     cvy__link_splice(&batch, &loop->flush);
@@ -179,7 +183,7 @@ void cvy__loop_leave(cvy_loop_t *loop)
         return;
     }
     run_work(loop);
-    if (loop->flush_count >= loop->flush_limit) {
+    if (loop->flush_count >= loop->flush_limit || loop->flush_bytes >= FLUSH_BYTES) {
         run_flushes(loop);
         run_work(loop);
     }

@@ -66,6 +66,7 @@ struct cvy_loop {
     cvy__link_t flush;
     cvy__link_t turn; /* see cvy__loop_defer_turn */
     int64_t flush_count, flush_limit;
+    size_t flush_bytes;     /* queued since the last flush, by whoever defers one */
     unsigned root;          /* depth of our own callbacks on the stack */
     bool kicked;            /* the driver has been told to settle before it waits */
     bool polling;           /* between the driver's prepare and check: a settle will follow */

@@ -49,6 +49,7 @@ static void check_marks(cvy_transport_t *t)
 
 void cvy__transport_queue(cvy_transport_t *t, cvy_buf_t *b)
 {
+    t->loop->flush_bytes += cvy_buf_len(b);
     if (cvy__buf_queue(&t->out, b)) { /* more than SIZE_MAX in all */
         cvy__transport_close_with(t, CVY_CLOSE_NOW, UV_ENOBUFS, true);
         return;
@@ -206,7 +207,7 @@ int cvy_conveyor_write(cvy_conveyor_t *c, cvy_buf_t *b)
     if (!err && cvy__transport_over_hard(t))
         err = UV_ENOBUFS;
     if (!err)
-        cvy_fire_outbound_bytes(&c->tail, b);
+        cvy__fire_outbound_bytes(&c->tail, b);
     return err;
 }
 
