@@ -146,6 +146,8 @@ extern const cvy_stage_t cvy__tail_stage;
 int cvy__ctx_answer(const cvy_ctx_t *ctx); /* what an inbound fire answers */
 void cvy__ctx_leave(cvy_ctx_t *ctx);       /* a callback of ctx has returned: runs a removal that waited for it */
 void cvy__error_walk(cvy_ctx_t *from, const cvy_error_t *err);
+/* cvy_fire_outbound_bytes for who tells nobody the answer: "not writable" is a promise. */
+void cvy__fire_outbound_bytes(cvy_ctx_t *ctx, cvy_buf_t *out);
 /* Hands ev to ctx, if its stage takes it in its table or its catch-all. */
 bool cvy__ctx_offer(cvy_ctx_t *ctx, cvy_event_t *ev, bool inbound);
 

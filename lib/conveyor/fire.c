@@ -83,7 +83,7 @@ int cvy_fire_inbound_bytes(cvy_ctx_t *ctx, cvy_buf_t *in)
     return cvy__ctx_answer(ctx);
 }
 
-int cvy_fire_outbound_bytes(cvy_ctx_t *ctx, cvy_buf_t *out)
+void cvy__fire_outbound_bytes(cvy_ctx_t *ctx, cvy_buf_t *out)
 {
     ON_LOOP(ctx);
     if (!muted(ctx)) {
@@ -100,6 +100,11 @@ int cvy_fire_outbound_bytes(cvy_ctx_t *ctx, cvy_buf_t *out)
         }
     }
     cvy_buf_fini(out);
+}
+
+int cvy_fire_outbound_bytes(cvy_ctx_t *ctx, cvy_buf_t *out)
+{
+    cvy__fire_outbound_bytes(ctx, out);
     return outbound_answer(ctx);
 }
 

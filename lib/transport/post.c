@@ -66,7 +66,7 @@ static void run_write(cvy_task_t *task, int status)
     if (t && cvy_transport_closing(t))
         status = UV_EPIPE;
     else if (t)
-        cvy_fire_outbound_bytes(&t->conveyor.tail, &p->as.write.buf);
+        cvy__fire_outbound_bytes(&t->conveyor.tail, &p->as.write.buf);
     cvy_buf_fini(&p->as.write.buf);
     if (p->as.write.cb)
         p->as.write.cb(p->arg, status);
