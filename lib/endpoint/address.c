@@ -5,6 +5,7 @@
 #include "endpoint/address.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/system_socket.h"
@@ -65,8 +66,12 @@ static int parse_ip6(cvy__address_t *a, const char *end, rule_t *rule)
     if (!closing || closing + 1 != end)
         return broken(rule, UV_EINVAL, "an IPv6 address is written tcp://[address]:port");
     *closing = '\0';
-    if (uv_ip6_addr(a->name + 1, a->port, (struct sockaddr_in6 *)(void *)&a->socket))
+    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)(void *)&a->socket;
+    if (uv_ip6_addr(a->name + 1, a->port, in6))
         return broken(rule, UV_EINVAL, "not an IPv6 address");
+    const char *scope = strchr(a->name, '%'); /* libuv knows interfaces by name alone */
+    if (scope && !in6->sin6_scope_id)
+        in6->sin6_scope_id = (uint32_t)strtoul(scope + 1, NULL, 10);
     a->kind = CVY__ADDRESS_TCP;
     return 0;
 }

@@ -104,7 +104,7 @@ static int tcp_listen(int fd, const struct sockaddr *address, const cvy__listen_
 
 int cvy__tcp_listen(cvy_socket_t *out, const struct sockaddr *address, const cvy__listen_opts_t *opts)
 {
-    int fd, err = open_socket(address->sa_family, &fd);
+    int fd = -1, err = open_socket(address->sa_family, &fd);
     if (err) return err;
     err = tcp_listen(fd, address, opts);
     if (err)
@@ -137,7 +137,7 @@ int cvy__unix_connect(cvy_socket_t *out, const char *name, bool abstract)
 {
     struct sockaddr_un address;
     socklen_t n;
-    int fd, err = unix_address(&address, &n, name, abstract);
+    int fd = -1, err = unix_address(&address, &n, name, abstract);
     if (!err) err = open_socket(AF_UNIX, &fd);
     if (err) return err;
     while (connect(fd, (struct sockaddr *)&address, n)) {
@@ -217,7 +217,7 @@ static int lock_folder(const char *path)
 
 int cvy__unix_listen(cvy_socket_t *out, const char *name, bool abstract, int mode, int backlog, cvy__file_id_t *file)
 {
-    int fd, err = open_socket(AF_UNIX, &fd);
+    int fd = -1, err = open_socket(AF_UNIX, &fd);
     if (err) return err;
     int lock = abstract ? -1 : lock_folder(name);
     err = unix_listen(fd, name, abstract, mode, backlog, file);
