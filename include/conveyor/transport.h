@@ -139,7 +139,7 @@ CVY_EXPORT void cvy_transport_unref(cvy_transport_t *t);
 typedef uint64_t cvy_transport_id_t;
 CVY_EXPORT cvy_transport_id_t cvy_transport_id(const cvy_transport_t *t);
 
-/** status: 0, or UV_ESRCH (it was gone), UV_ECANCELED (the loop ended), UV_EPIPE (it was closing). Runs on the loop's thread. */
+/** status: 0, or UV_ESRCH (it was gone), UV_ECANCELED (the loop ended), UV_EPIPE (it was closing, or our side is shut). Runs on the loop's thread. */
 typedef void (*cvy_post_cb)(void *arg, int status);
 
 /**

@@ -18,7 +18,7 @@ static void queue(cvy_ctx_t *ctx, cvy_buf_t *out)
     cvy_transport_t *t = of(ctx);
     if (t->shut_asked)
         return; /* our side has ended; who fires sees it by the state, the bytes are disposed of */
-    if (cvy__transport_over_hard(t))
+    if (!t->admitted && t->out.len > t->opts->limits.hard) /* posts on their way are no reason: they were admitted beside it */
         cvy__transport_close_with(t, CVY_CLOSE_NOW, UV_ENOBUFS, true);
     else
         cvy__transport_queue(t, out);

@@ -63,10 +63,10 @@ static void run_write(cvy_task_t *task, int status)
     post_t *p = CVY__OF(task, post_t, task);
     cvy_transport_t *t = find(p, &status);
     cvy__slot_release(p->loop, p->id, p->as.write.counted);
-    if (t && cvy_transport_closing(t))
-        status = UV_EPIPE;
-    else if (t)
-        cvy__fire_outbound_bytes(&t->conveyor.tail, &p->as.write.buf);
+    if (t)
+        status = cvy__transport_refusal(t);
+    if (!status)
+        cvy__transport_write_admitted(t, &p->as.write.buf);
     cvy_buf_fini(&p->as.write.buf);
     if (p->as.write.cb)
         p->as.write.cb(p->arg, status);

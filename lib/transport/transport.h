@@ -113,6 +113,7 @@ struct cvy_transport {
     bool read_since;  /* something was read since the last read-complete */
     bool wants_active;
     bool tail_logged;
+    bool admitted;    /* a write that passed the hard limit's gate is on its way through the stages: HEAD takes all that comes of it */
 };
 
 /*
@@ -170,6 +171,8 @@ void cvy__transport_dirty(cvy_transport_t *t);               /* flush at the end
 void cvy__transport_flush_work(cvy__work_t *work);
 void cvy__transport_flush_now(cvy_transport_t *t);
 bool cvy__transport_over_hard(const cvy_transport_t *t);
+int cvy__transport_refusal(const cvy_transport_t *t); /* why no write is taken, the limit aside: UV_EPERM, UV_EPIPE, UV_ENOTCONN, or 0 */
+void cvy__transport_write_admitted(cvy_transport_t *t, cvy_buf_t *b); /* from TAIL */
 
 /* ticket.c */
 void cvy__transport_settle(cvy_transport_t *t); /* tickets that are due, on_flush_completed */

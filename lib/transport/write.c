@@ -159,7 +159,7 @@ void cvy__transport_wrote(cvy_transport_t *t, size_t n, int status)
         cvy__transport_dirty(t);
 }
 
-static int refusal(const cvy_transport_t *t)
+int cvy__transport_refusal(const cvy_transport_t *t)
 {
     if (!cvy_loop_in_thread(t->loop))
         return UV_EPERM;
@@ -170,7 +170,7 @@ static int refusal(const cvy_transport_t *t)
 
 int cvy_transport_write(cvy_transport_t *t, cvy_buf_t *b)
 {
-    int err = refusal(t);
+    int err = cvy__transport_refusal(t);
     if (!err && cvy__transport_over_hard(t))
         err = UV_ENOBUFS;
     if (!err)
@@ -180,7 +180,7 @@ int cvy_transport_write(cvy_transport_t *t, cvy_buf_t *b)
 
 int cvy_transport_write_some(cvy_transport_t *t, cvy_buf_t *b, size_t *taken)
 {
-    int err = refusal(t);
+    int err = cvy__transport_refusal(t);
     if (err)
         return err;
     uint64_t hard = t->opts->limits.hard;
@@ -200,14 +200,23 @@ int cvy_transport_write_some(cvy_transport_t *t, cvy_buf_t *b, size_t *taken)
     return 0;
 }
 
+/* A stage may cut it into many: the limit asked about it once, before the first. */
+void cvy__transport_write_admitted(cvy_transport_t *t, cvy_buf_t *b)
+{
+    bool outer = t->admitted;
+    t->admitted = true;
+    cvy__fire_outbound_bytes(&t->conveyor.tail, b);
+    t->admitted = outer;
+}
+
 int cvy_conveyor_write(cvy_conveyor_t *c, cvy_buf_t *b)
 {
     cvy_transport_t *t = c->transport;
-    int err = refusal(t);
+    int err = cvy__transport_refusal(t);
     if (!err && cvy__transport_over_hard(t))
         err = UV_ENOBUFS;
     if (!err)
-        cvy__fire_outbound_bytes(&c->tail, b);
+        cvy__transport_write_admitted(t, b);
     return err;
 }
 
