@@ -84,9 +84,9 @@ int cvy_transport_post_write(cvy_loop_t *loop, cvy_transport_id_t id, cvy_buf_t 
         free_post(p);
         return err;
     }
-    cvy_buf_hand_over(b);
     cvy_buf_init(&p->as.write.buf, NULL);
     cvy_buf_take(&p->as.write.buf, b);
+    cvy_buf_hand_over(&p->as.write.buf);
     p->as.write.counted = n;
     p->as.write.cb = cb;
     err = cvy_loop_post(loop, &p->task);
