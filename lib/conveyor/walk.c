@@ -56,20 +56,15 @@ static bool deliver_active(cvy_ctx_t *ctx)
     return answer == 0;
 }
 
+/* A stage may end its hold before it has answered: then the walk has gone on from there when it does. */
 void cvy__walk_active(cvy_conveyor_t *c)
 {
-    if (c->in_active || c->active_held)
-        return;
-    c->in_active = true;
-    while (!cvy__conveyor_is_closing(c) && c->active_at != &c->tail) {
+    while (!c->active_held && !cvy__conveyor_is_closing(c) && c->active_at != &c->tail) {
         cvy_ctx_t *at = cvy__ctx_next(c->active_at);
         c->active_at = at;
-        if (at == &c->tail || deliver_active(at) || cvy__ctx_skipped(at))
-            continue;
-        c->active_held = true;
-        break;
+        if (at != &c->tail && !deliver_active(at) && c->active_at == at && !cvy__ctx_skipped(at))
+            c->active_held = true;
     }
-    c->in_active = false;
 }
 
 /* Whether the walk has passed the place where ctx stands now. */
@@ -94,7 +89,7 @@ void cvy_ctx_activate_next(cvy_ctx_t *ctx)
 {
     cvy_conveyor_t *c = ctx->conveyor;
     assert(cvy_loop_in_thread(c->loop));
-    if (!c->active_held || c->active_at != ctx)
+    if (c->active_at != ctx)
         return;
     c->active_held = false;
     cvy__walk_active(c);
@@ -131,10 +126,11 @@ void cvy__walk_read_closed(cvy_conveyor_t *c)
             return;
         }
         c->read_closed_at = at;
+        c->read_closed_held = true; /* until it answers, or lets go before that */
         int answer = ask(at, at->stage->on_read_closed, &cvy_read_closed_event);
-        if (answer == UV_EAGAIN)
-            c->read_closed_held = !cvy__ctx_skipped(at);
-        else if (answer)
+        if (answer != UV_EAGAIN)
+            c->read_closed_held = false;
+        if (answer && answer != UV_EAGAIN)
             cvy_ctx_fail(at, answer, "end of stream");
     }
 }
@@ -149,12 +145,13 @@ void cvy_ctx_read_closed_next(cvy_ctx_t *ctx)
     cvy__conveyor_todo(c, CVY__TODO_READ_CLOSED);
 }
 
+/* Active goes on at once: what the stage lets go of in its on_removed must not overtake it. */
 void cvy__walk_forget(cvy_ctx_t *ctx)
 {
     cvy_conveyor_t *c = ctx->conveyor;
     if (c->active_held && c->active_at == ctx) {
         c->active_held = false;
-        cvy__conveyor_todo(c, CVY__TODO_ACTIVE);
+        cvy__walk_active(c);
     }
     if (c->read_closed_held && c->read_closed_at == ctx) {
         c->read_closed_held = false;
