@@ -80,7 +80,7 @@ void cvy__conveyor_init(cvy_conveyor_t *c, cvy_transport_t *t, cvy_loop_t *loop,
 {
     *c = (cvy_conveyor_t){ .transport = t, .loop = loop, .owner = owner };
     c->head = (cvy_ctx_t){ .stage = head, .conveyor = c, .next = &c->tail, .busy = 1 }; /* busy: never freed */
-    c->tail = (cvy_ctx_t){ .stage = &cvy__tail_stage, .conveyor = c, .prev = &c->head, .busy = 1 };
+    c->tail = (cvy_ctx_t){ .stage = &cvy__tail_stage, .conveyor = c, .prev = &c->head, .busy = 1, .flags = CVY__CTX_ACTIVE };
     c->failures_end = &c->failures;
     cvy__work_init(&c->work, settle);
     cvy__work_init(&c->next_turn, settle_next_turn);

@@ -39,6 +39,15 @@ static int ask(cvy_ctx_t *ctx, int (*slot)(cvy_ctx_t *), const cvy_event_type_t 
     return answer;
 }
 
+/* The next towards TAIL that had active: before that nothing that walks by itself comes to a stage. */
+static cvy_ctx_t *next_active(const cvy_ctx_t *ctx)
+{
+    cvy_ctx_t *at = cvy__ctx_next(ctx);
+    while (!(at->flags & CVY__CTX_ACTIVE))
+        at = cvy__ctx_next(at);
+    return at;
+}
+
 /* Active */
 
 /* True: the walk may go on behind ctx. */
@@ -97,9 +106,7 @@ void cvy_ctx_activate_next(cvy_ctx_t *ctx)
 
 void cvy__walk_inactive(cvy_conveyor_t *c)
 {
-    for (cvy_ctx_t *at = cvy__ctx_next(&c->head); at != &c->tail; at = cvy__ctx_next(at)) {
-        if (!(at->flags & CVY__CTX_ACTIVE))
-            continue;
+    for (cvy_ctx_t *at = next_active(&c->head); at != &c->tail; at = next_active(at)) {
         if (at->stage->on_inactive)
             call(at, at->stage->on_inactive);
         else
@@ -120,7 +127,7 @@ void cvy__walk_read_closed(cvy_conveyor_t *c)
 {
     while (c->read_closed_at && !c->read_closed_held && !c->read_closed_done && !cvy__conveyor_is_closing(c) &&
            !cvy__conveyor_suspended(c)) {
-        cvy_ctx_t *at = cvy__ctx_next(c->read_closed_at);
+        cvy_ctx_t *at = next_active(c->read_closed_at);
         if (at == &c->tail) {
             read_closed_default(c);
             return;
@@ -179,7 +186,7 @@ static void tell_writability(cvy_conveyor_t *c, bool writable)
 {
     const cvy_event_type_t *type = writable ? &cvy_outbound_resume_event : &cvy_outbound_suspend_event;
     c->told_above = !writable;
-    for (cvy_ctx_t *at = cvy__ctx_next(&c->head); at != &c->tail && !cvy__conveyor_is_closing(c); at = cvy__ctx_next(at)) {
+    for (cvy_ctx_t *at = next_active(&c->head); at != &c->tail && !cvy__conveyor_is_closing(c); at = next_active(at)) {
         slot_t slot = writable ? at->stage->on_outbound_resume : at->stage->on_outbound_suspend;
         if (slot)
             call(at, slot);
@@ -211,7 +218,7 @@ void cvy__walk_writability(cvy_conveyor_t *c)
 
 void cvy__conveyor_walk_read_complete(cvy_conveyor_t *c)
 {
-    for (cvy_ctx_t *at = cvy__ctx_next(&c->head); at != &c->tail && !cvy__conveyor_is_closing(c); at = cvy__ctx_next(at)) {
+    for (cvy_ctx_t *at = next_active(&c->head); at != &c->tail && !cvy__conveyor_is_closing(c); at = next_active(at)) {
         if (at->stage->on_read_complete)
             call(at, at->stage->on_read_complete);
         else
