@@ -107,6 +107,7 @@ struct cvy_conveyor {
     bool in_error;             /* an error walk is on the stack */
     bool in_flush;             /* a flush walk is on the stack */
     bool in_resume;            /* a walk of inbound-resume is on the stack */
+    bool last_error;           /* the error walk on the stack is the teardown's */
     bool torn_down;
     bool flushes;              /* some stage has on_outbound_flush: cached */
     bool completes;            /* some stage has on_read_complete: cached */

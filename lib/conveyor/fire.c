@@ -143,7 +143,7 @@ int cvy_fire_error(cvy_ctx_t *ctx, const cvy_error_t *err)
 {
     ON_LOOP(ctx);
     /* At the end of a transport that failed the walk runs while closing. */
-    if (!(ctx->flags & CVY__CTX_DEAD) && (ctx->conveyor->in_error || !cvy__conveyor_is_closing(ctx->conveyor)))
+    if (!muted(ctx) || (ctx->conveyor->last_error && !(ctx->flags & CVY__CTX_DEAD)))
         cvy__error_walk(ctx, err);
     return cvy__ctx_answer(ctx);
 }

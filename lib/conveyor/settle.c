@@ -135,8 +135,10 @@ static void remove_all(cvy_conveyor_t *c)
 void cvy__conveyor_tear_down(cvy_conveyor_t *c, const cvy_error_t *error)
 {
     cvy__conveyor_closing(c);
+    c->last_error = true;
     if (error && cvy__conveyor_was_active(c))
         cvy__error_walk(&c->head, error);
+    c->last_error = false;
     cvy__walk_inactive(c);
     deliver_failures(c); /* frees them */
     c->torn_down = true;
