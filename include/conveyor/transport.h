@@ -70,7 +70,8 @@ CVY_EXPORT bool cvy_transport_writable(cvy_transport_t *t);
 CVY_EXPORT int cvy_transport_close(cvy_transport_t *t, cvy_close_verb_t verb);
 /** Graceful, with err as the cause: OutboundClose walks from TAIL, stages may still say goodbye. Source: seed, shutdown. */
 CVY_EXPORT int cvy_transport_shutdown(cvy_transport_t *t, int err);
-/** Ends our side only (FIN after what is queued); reading goes on under half_close_timeout. Errors: UV_EPIPE, UV_EPERM. */
+/** Ends our side only (FIN after what is queued, and what stages hold for the turn's flush); reading goes on until the peer's end.
+ * Errors: UV_EPIPE, UV_EPERM. */
 CVY_EXPORT int cvy_transport_shutdown_write(cvy_transport_t *t);
 
 /* Reading */

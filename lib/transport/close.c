@@ -130,6 +130,13 @@ int cvy_transport_close(cvy_transport_t *t, cvy_close_verb_t verb)
     return 0;
 }
 
+/* Our side is about to end: what stages hold until the turn's flush goes first. From inside that flush it is on its way already. */
+static void flush_stages(cvy_transport_t *t)
+{
+    if (t->conveyor.flushes && !t->conveyor.in_flush)
+        cvy__conveyor_walk_flush(&t->conveyor);
+}
+
 int cvy_transport_shutdown(cvy_transport_t *t, int err)
 {
     if (!cvy_loop_in_thread(t->loop))
@@ -137,8 +144,7 @@ int cvy_transport_shutdown(cvy_transport_t *t, int err)
     if (t->phase > CVY__OPEN)
         return 0;
     cvy_close_t how = { CVY_CLOSE_GRACEFUL, err };
-    if (t->conveyor.flushes)
-        cvy__conveyor_walk_flush(&t->conveyor);
+    flush_stages(t);
     cvy_fire_outbound_close(&t->conveyor.tail, &how);
     return 0;
 }
@@ -151,6 +157,9 @@ int cvy_transport_shutdown_write(cvy_transport_t *t)
         return UV_EPIPE;
     if (t->shut_asked)
         return 0;
+    flush_stages(t);
+    if (t->phase != CVY__OPEN)
+        return UV_EPIPE;
     t->shut_asked = true;
     t->half_close_deadline = UINT64_MAX;
     cvy__transport_set_write(t, CVY_WRITE_SHUTTING, "shutdown_write");
