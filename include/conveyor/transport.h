@@ -15,7 +15,7 @@ CVY_BEGIN_DECLS
 /* 0: the default that stands last in each comment; CVY_OFF: none, or no. */
 typedef struct cvy_transport_opts {
     int64_t high_bytes; /* outbound-suspend when more is queued; 65536 */
-    int64_t low_bytes;  /* outbound-resume when no more is queued; high / 2 */
+    int64_t low_bytes;  /* outbound-resume when no more is queued; high / 2. CVY_OFF: when nothing is */
     int64_t hard_bytes; /* writes are refused while more is queued; 16 x high */
     int hold_reads;     /* above high, reading waits until low; on */
 

@@ -32,7 +32,7 @@ static uint64_t times(uint64_t n, uint64_t factor)
 static void resolve(cvy__limits_t *l, const cvy_transport_opts_t *o)
 {
     l->high = resolved(o->high_bytes, HIGH);
-    l->low = resolved(o->low_bytes, l->high / 2);
+    l->low = o->low_bytes < 0 ? 0 : resolved(o->low_bytes, l->high / 2);
     l->hard = resolved(o->hard_bytes, times(l->high, HARD_FACTOR));
     l->drain_ms = resolved(o->drain_timeout_ms, DRAIN_MS);
     l->linger_ms = resolved(o->linger_timeout_ms, LINGER_MS);
