@@ -203,26 +203,31 @@ static void on_bytes(cvy_ctx_t *ctx, cvy_buf_t *bytes)
     drain(ctx);
 }
 
-/* The peer sends no more. Commands that wait go first. */
-static int on_read_closed(cvy_ctx_t *ctx)
+/* After the end of the stream: 0 when it may go on to the stages behind, which would close the connection. */
+static int finish(cvy_ctx_t *ctx, decoder_t *d)
 {
-    decoder_t *d = cvy_ctx_state(ctx);
     drain(ctx);
-    if (cvy_ctx_stopped(ctx) == UV_EAGAIN) {
-        d->ending = true;
-        return UV_EAGAIN;
-    }
+    if (d->failed || cvy_ctx_stopped(ctx)) return UV_EAGAIN; /* whoever gets the error closes */
     if (!cvy_buf_len(&d->held)) return 0;
     d->why = "end of stream inside a command";
     fail(ctx, d, UV_EPROTO);
-    return 0;
+    return UV_EAGAIN;
+}
+
+static int on_read_closed(cvy_ctx_t *ctx)
+{
+    decoder_t *d = cvy_ctx_state(ctx);
+    d->ending = true;
+    return finish(ctx, d);
 }
 
 static void on_inbound_resume(cvy_ctx_t *ctx)
 {
     decoder_t *d = cvy_ctx_state(ctx);
-    drain(ctx);
-    if (d->ending && cvy_ctx_stopped(ctx) == 0) cvy_ctx_read_closed_next(ctx);
+    if (!d->ending)
+        drain(ctx);
+    else if (!finish(ctx, d))
+        cvy_ctx_read_closed_next(ctx);
 }
 
 static int on_added(cvy_ctx_t *ctx, const void *opts)

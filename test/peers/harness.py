@@ -59,15 +59,14 @@ class Sample:
         return self.errors_file.read().decode()
 
     def peak_kib(self):
-        with open(f'/proc/{self.process.pid}/status', encoding='ascii') as f:
-            return int(re.search(r'VmHWM:\s+(\d+)', f.read()).group(1))
+        return peak_of(self.process.pid)
 
-    def signal(self, number=signal.SIGTERM):
+    def kick(self, number=signal.SIGTERM):
         self.process.send_signal(number)
 
     def stop(self, number=signal.SIGTERM):
         """Ends it as a user does, and wants status 0."""
-        self.signal(number)
+        self.kick(number)
         status = self.wait()
         check(status == 0, 'status', status, self.errors())
 
@@ -89,14 +88,29 @@ def run(name, *args, status=0):
     return done.stdout.decode(), done.stderr.decode()
 
 
+def peak_of(pid):
+    """KiB; 0 when it has just ended."""
+    try:
+        with open(f'/proc/{pid}/status', encoding='ascii') as f:
+            found = re.search(r'VmHWM:\s+(\d+)', f.read())
+    except OSError:
+        return 0
+    return int(found.group(1)) if found else 0
+
+
 def run_measured(name, *args, status=0):
-    """The same; returns stdout and the peak of its memory in KiB, or less than what this process had when it forked."""
+    """The same; returns stdout and the peak of its memory in KiB, as seen until shortly before its end."""
+    peak = 0
     with subprocess.Popen([program(name), *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
+        while process.poll() is None:
+            peak = max(peak, peak_of(process.pid))
+            try:
+                process.wait(0.02)
+            except subprocess.TimeoutExpired:
+                pass
         out = process.stdout.read().decode()
-        _, code, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(code)
     check(process.returncode == status, name, args, 'status', process.returncode, out)
-    return out, usage.ru_maxrss
+    return out, peak
 
 
 def dial(uri):
