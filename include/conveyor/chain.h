@@ -40,7 +40,8 @@ static inline cvy_anchor_t cvy_at_match(cvy_match_cb match, void *arg)
     return a;
 }
 
-/* Adding. opts goes to on_added; out, where not NULL, gets the new context.
+/* Adding. opts goes to on_added; out, where not NULL, gets the new context (NULL if it has removed itself already).
+ * Events come to the stage from the end of its on_added on, active first where the others have had it.
  * Errors: UV_ENOMEM, UV_EPIPE (closing), UV_ENOENT (no such anchor), UV_EPERM (another thread), what on_added answered. */
 
 CVY_EXPORT int cvy_conveyor_add_last(cvy_conveyor_t *c, const cvy_stage_t *stage, const void *opts, cvy_ctx_t **out);

@@ -111,7 +111,17 @@ void cvy__chain_free_tombstones(cvy_conveyor_t *c)
     }
 }
 
-/* Adds behind `at`, without active. On failure the context becomes a tombstone that had no on_added. */
+/* From here on events come to what was added behind `before`, up to last; active, where it has passed there, is the first. */
+static void open_between(cvy_ctx_t *before, cvy_ctx_t *last)
+{
+    for (cvy_ctx_t *at = before; at != last; at = at->next)
+        at->next->flags &= ~(uint32_t)CVY__CTX_ADDING;
+    cvy__chain_rebuild(last->conveyor);
+    for (cvy_ctx_t *at = before; at != last; at = at->next)
+        cvy__walk_active_one(at->next);
+}
+
+/* Adds behind `at`, not yet open. On failure the context becomes a tombstone that had no on_added. */
 static int add_behind(cvy_ctx_t *at, const cvy_stage_t *stage, const void *opts, cvy_ctx_t **out)
 {
     cvy_conveyor_t *c = at->conveyor;
@@ -153,9 +163,11 @@ static int add(cvy_conveyor_t *c, cvy_ctx_t *behind, const cvy_stage_t *stage, c
     err = add_behind(behind, stage, opts, &ctx);
     if (err)
         return err;
-    cvy__walk_active_one(ctx);
+    ctx->busy++; /* it may remove itself meanwhile */
+    open_between(ctx->prev, ctx);
+    cvy__ctx_leave(ctx);
     if (out)
-        *out = ctx;
+        *out = ctx->flags & CVY__CTX_REMOVED ? NULL : ctx;
     return 0;
 }
 
@@ -171,7 +183,7 @@ static bool matches(const cvy_ctx_t *ctx, const cvy_anchor_t *at)
 cvy_ctx_t *cvy_conveyor_find(const cvy_conveyor_t *c, cvy_anchor_t at)
 {
     for (cvy_ctx_t *ctx = c->head.next; ctx != &c->tail; ctx = ctx->next)
-        if (!cvy__ctx_skipped(ctx) && matches(ctx, &at))
+        if (!(ctx->flags & CVY__CTX_REMOVED) && matches(ctx, &at))
             return ctx;
     return NULL;
 }
@@ -222,10 +234,7 @@ static int replace(cvy_ctx_t *old, const cvy_stage_with_t *with, size_t n)
         }
         return err;
     }
-    for (cvy_ctx_t *at = old; at != last;) {
-        at = at->next;
-        cvy__walk_active_one(at);
-    }
+    open_between(old, last);
     cvy__ctx_remove(old);
     return 0;
 }
@@ -256,7 +265,7 @@ size_t cvy_conveyor_map(cvy_conveyor_t *c, cvy_map_cb map, cvy_match_cb match, v
     size_t count = 0;
     for (cvy_ctx_t *ctx = c->head.next, *next; ctx != &c->tail; ctx = next) {
         next = ctx->next; /* before what the mapping adds */
-        if (cvy__ctx_skipped(ctx) || !match(ctx, arg))
+        if (ctx->flags & CVY__CTX_REMOVED || !match(ctx, arg))
             continue;
         count++;
         map_one(ctx, map, arg);

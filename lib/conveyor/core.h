@@ -19,7 +19,8 @@ enum {                        /* cvy_ctx.flags */
     CVY__CTX_REMOVED = 4,     /* walkers step over it */
     CVY__CTX_DEAD = 8,        /* on_removed has returned: what it fires is disposed of */
     CVY__CTX_NO_REMOVED = 16, /* on_added failed, or on_removed was called: not (again) */
-    CVY__CTX_TIMER = 32       /* a cvy_timer_t stands before the state */
+    CVY__CTX_TIMER = 32,      /* a cvy_timer_t stands before the state */
+    CVY__CTX_ADDING = 64,     /* inside the call that adds it: walkers step over it, it may be found and may fire */
 };
 
 enum { /* cvy_event_type_t.builtin */
@@ -171,7 +172,7 @@ void cvy__walk_forget(cvy_ctx_t *ctx); /* ctx is removed: nothing waits for it a
 
 static inline bool cvy__ctx_skipped(const cvy_ctx_t *ctx)
 {
-    return (ctx->flags & CVY__CTX_REMOVED) != 0;
+    return (ctx->flags & (CVY__CTX_REMOVED | CVY__CTX_ADDING)) != 0;
 }
 
 /* The neighbours that events see. HEAD and TAIL are never skipped. */

@@ -46,8 +46,9 @@ cvy_ctx_t *cvy__ctx_new(cvy_conveyor_t *c, const cvy_stage_t *stage)
         return NULL;
     ctx->stage = stage;
     ctx->conveyor = c;
+    ctx->flags = CVY__CTX_ADDING;
     if (stage->on_timer) {
-        ctx->flags = CVY__CTX_TIMER;
+        ctx->flags |= CVY__CTX_TIMER;
         cvy__timer_init_internal(timer_of(ctx), c->loop, on_timer, ctx);
     }
     return ctx;
