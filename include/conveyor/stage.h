@@ -44,7 +44,8 @@ typedef struct cvy_stage {
 
     /* inbound, towards the application */
 
-    /** The connection is up. UV_EAGAIN: not yet for those behind me, I call cvy_ctx_activate_next. Other codes fail the connection. */
+    /** The connection is up. UV_EAGAIN: not yet for those behind me, I call cvy_ctx_activate_next, and fire no bytes on before that; where
+     * I take none reading is suspended for me meanwhile. Other codes fail the connection. */
     int (*on_active)(cvy_ctx_t *ctx);
     /** What is left in `in` after the call is dropped. */
     void (*on_inbound_bytes)(cvy_ctx_t *ctx, cvy_buf_t *in);

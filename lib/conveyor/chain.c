@@ -20,7 +20,7 @@ static bool in_table(const cvy_stage_t *s, const cvy_event_type_t *type)
     return on && on->type;
 }
 
-static bool takes_bytes_in(const cvy_stage_t *s)
+bool cvy__stage_takes_bytes_in(const cvy_stage_t *s)
 {
     return s->on_inbound_bytes || s->on_inbound || in_table(s, &cvy_inbound_bytes_event);
 }
@@ -45,7 +45,7 @@ void cvy__chain_rebuild(cvy_conveyor_t *c)
     cvy_ctx_t *to = &c->tail;
     for (cvy_ctx_t *at = c->tail.prev; at; at = at->prev) {
         at->bytes_in = to;
-        if (!cvy__ctx_skipped(at) && takes_bytes_in(at->stage))
+        if (!cvy__ctx_skipped(at) && cvy__stage_takes_bytes_in(at->stage))
             to = at;
     }
     to = &c->head;

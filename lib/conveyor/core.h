@@ -20,6 +20,7 @@ enum {                        /* cvy_ctx.flags */
     CVY__CTX_DEAD = 8,        /* on_removed has returned: what it fires is disposed of */
     CVY__CTX_NO_REMOVED = 16, /* on_added failed, or on_removed was called: not (again) */
     CVY__CTX_TIMER = 32,      /* a cvy_timer_t stands before the state */
+    CVY__CTX_HOLD_PAUSES = 128, /* its hold of active took a read suspend for it */
     CVY__CTX_ADDING = 64,     /* inside the call that adds it: walkers step over it, it may be found and may fire */
 };
 
@@ -154,6 +155,7 @@ bool cvy__ctx_offer(cvy_ctx_t *ctx, cvy_event_t *ev, bool inbound);
 
 /* chain.c: links and memory */
 void cvy__chain_rebuild(cvy_conveyor_t *c);
+bool cvy__stage_takes_bytes_in(const cvy_stage_t *stage);
 void cvy__chain_free_tombstones(cvy_conveyor_t *c);
 void cvy__ctx_remove(cvy_ctx_t *ctx);
 void cvy__ctx_finish_removal(cvy_ctx_t *ctx);

@@ -65,6 +65,16 @@ static bool deliver_active(cvy_ctx_t *ctx)
     return answer == 0;
 }
 
+/* Bytes would pass a holder that takes none, and reach those behind it before active: it holds reading as well. */
+static void hold_active(cvy_ctx_t *ctx)
+{
+    ctx->conveyor->active_held = true;
+    if (cvy__stage_takes_bytes_in(ctx->stage) || ctx->flags & CVY__CTX_HOLDS_READS)
+        return;
+    ctx->flags |= CVY__CTX_HOLD_PAUSES;
+    cvy_ctx_suspend(ctx);
+}
+
 /* A stage may end its hold before it has answered: then the walk has gone on from there when it does. */
 void cvy__walk_active(cvy_conveyor_t *c)
 {
@@ -72,7 +82,7 @@ void cvy__walk_active(cvy_conveyor_t *c)
         cvy_ctx_t *at = cvy__ctx_next(c->active_at);
         c->active_at = at;
         if (at != &c->tail && !deliver_active(at) && c->active_at == at && !cvy__ctx_skipped(at))
-            c->active_held = true;
+            hold_active(at);
     }
 }
 
@@ -102,6 +112,9 @@ void cvy_ctx_activate_next(cvy_ctx_t *ctx)
         return;
     c->active_held = false;
     cvy__walk_active(c);
+    if (ctx->flags & CVY__CTX_HOLD_PAUSES)
+        cvy_ctx_resume(ctx);
+    ctx->flags &= ~(uint32_t)CVY__CTX_HOLD_PAUSES;
 }
 
 void cvy__walk_inactive(cvy_conveyor_t *c)
