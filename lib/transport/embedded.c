@@ -46,10 +46,20 @@ static cvy_embedded_t *of(cvy_transport_t *t)
 
 /* Reading */
 
+/* Whether the system would call back: a reset first, bytes, the end behind them. */
+static bool readable(const cvy_embedded_t *e)
+{
+    return e->reading && (e->reset || e->inbox || (e->ended && !e->end_read));
+}
+
 /* True: something was read. */
 static bool pump(cvy_embedded_t *e)
 {
     bool moved = false;
+    if (e->reading && e->reset) {
+        cvy__transport_read_error(&e->t, e->reset);
+        return true;
+    }
     while (e->reading && e->inbox) {
         if (!cvy__transport_may_read(&e->t)) {
             cvy__transport_not_now(&e->t);
@@ -112,7 +122,7 @@ static int next_result(cvy_embedded_t *e)
 static int write_out(cvy_transport_t *t, const cvy_buf_t *out)
 {
     cvy_embedded_t *e = of(t);
-    int result = next_result(e);
+    int result = e->reset ? e->reset : next_result(e);
     if (result <= 0) {
         e->waiting = result == UV_EAGAIN;
         return result ? result : UV_EIO;
@@ -188,6 +198,11 @@ static const cvy__kind_t embedded = {
 
 /* The public calls */
 
+static bool deferred(const cvy_loop_t *loop)
+{
+    return !cvy__link_alone(&loop->turn) || !cvy__link_alone(&loop->work) || !cvy__link_alone(&loop->flush);
+}
+
 void cvy_embedded_run(cvy_embedded_t *e)
 {
     if (e->loop->root)
@@ -199,7 +214,7 @@ void cvy_embedded_run(cvy_embedded_t *e)
         cvy__loop_leave(e->loop);
         cvy__loop_settle(e->loop);
         e->loop->turns++;
-        moved = moved || !cvy__link_alone(&e->loop->turn) || (e->reading && e->inbox);
+        moved = moved || readable(e) || deferred(e->loop);
     }
 }
 
@@ -287,6 +302,8 @@ int cvy_embedded_feed(cvy_embedded_t *e, const void *bytes, size_t n)
 {
     if (e->ended || e->reset)
         return UV_EPIPE;
+    if (!n)
+        return 0;
     chunk_t *chunk = cvy__calloc(1, sizeof *chunk);
     if (!chunk)
         return UV_ENOMEM;
@@ -312,10 +329,6 @@ void cvy_embedded_reset(cvy_embedded_t *e, int code)
 {
     e->reset = code;
     free_inbox(e);
-    cvy__loop_enter(e->loop);
-    if (e->reading)
-        cvy__transport_read_error(&e->t, code);
-    cvy__loop_leave(e->loop);
     cvy_embedded_run(e);
 }
 
@@ -390,6 +403,12 @@ void cvy_embedded_advance(cvy_embedded_t *e, uint64_t ms)
 {
     if (e->loop->root)
         return;
-    cvy__loop_advance_embedded(e->loop, ms);
+    cvy_loop_t *loop = e->loop;
+    uint64_t until = loop->now_ms + ms, next;
+    cvy__loop_advance_embedded(loop, 0);
     cvy_embedded_run(e);
+    for (uint64_t now; (now = loop->now_ms) < until; cvy_embedded_run(e)) { /* what a timer set going moves before time does */
+        next = cvy__wheel_next(&loop->wheel);
+        cvy__loop_advance_embedded(loop, next <= now ? 1 : next < until ? next - now : until - now);
+    }
 }
