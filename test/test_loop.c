@@ -204,6 +204,14 @@ static void prepare_writes(uv_prepare_t *h)
     write_something();
 }
 
+/* Started before ours it runs after ours: the last moment before the wait. */
+static void prepare_looks(uv_prepare_t *h)
+{
+    (void)h;
+    if (deferred_once)
+        ck_assert_str_eq(log_, "left ");
+}
+
 static void check_writes(uv_check_t *h)
 {
     (void)h;
@@ -272,6 +280,8 @@ START_TEST(so_it_does_when_the_applications_handles_were_started_first)
     uv.data = &mark;
     cvy__work_init(&work, left);
     start_app_handle(_i);
+    if (_i != 1)
+        uv_prepare_start(&app_prepare, prepare_looks);
     ck_assert_int_eq(cvy_loop_attach(&loop, &uv, NULL), 0);
     expect_that_it_leaves(_i);
 }

@@ -262,6 +262,74 @@ START_TEST(a_queued_post_keeps_an_attached_loop_alive)
 }
 END_TEST
 
+static void stop_here(cvy_task_t *task, int status)
+{
+    count(task, status);
+    cvy_loop_stop(task->arg);
+}
+
+/* R3 */
+START_TEST(a_task_that_stops_the_loop_is_the_last_to_run)
+{
+    static cvy_task_t tasks[20];
+    for (int i = 0; i < 20; i++) {
+        tasks[i] = (cvy_task_t){ .run = i == 4 ? stop_here : count, .arg = loop };
+        ck_assert_int_eq(cvy_loop_post(loop, &tasks[i]), 0);
+    }
+    ck_assert_int_eq(cvy_loop_run(loop), 0);
+    ck_assert_int_eq(ran, 5);
+    ck_assert_int_eq(cancelled, 15);
+}
+END_TEST
+
+static atomic_int waking, may_return, woken;
+
+static void wake_slowly(cvy_loop_t *l)
+{
+    (void)l;
+    atomic_store(&waking, 1);
+    while (!atomic_load(&may_return))
+        uv_sleep(0);
+    atomic_store(&woken, 1);
+}
+
+static void wake_once(void *arg)
+{
+    cvy_loop_wake(arg);
+}
+
+static void let_it_return_when_deaf(void *arg)
+{
+    cvy_loop_t *l = arg;
+    while (!atomic_load(&l->posts.deaf))
+        uv_sleep(0);
+    atomic_store(&may_return, 1);
+}
+
+/* R2: the loop's uv_async_t is not closed while a thread is about to send */
+START_TEST(the_end_waits_for_a_wake_up_that_is_under_way_and_lets_no_other_begin)
+{
+    static const cvy__driver_t slow = { nothing, nothing_due, nothing_alive, wake_slowly };
+    cvy_loop_t *embedded;
+    uv_thread_t waker, releaser;
+    ck_assert_int_eq(cvy__loop_new_embedded(&embedded, NULL), 0);
+    embedded->driver = &slow;
+    uv_thread_create(&waker, wake_once, embedded);
+    while (!atomic_load(&waking))
+        uv_sleep(0);
+    uv_thread_create(&releaser, let_it_return_when_deaf, embedded);
+    cvy__posts_deafen(embedded);
+    ck_assert_int_eq(atomic_load(&woken), 1);
+    atomic_store(&waking, 0);
+    cvy_loop_wake(embedded);
+    ck_assert_int_eq(atomic_load(&waking), 0);
+    uv_thread_join(&waker);
+    uv_thread_join(&releaser);
+    embedded->driver = NULL;
+    cvy__loop_end_embedded(embedded);
+}
+END_TEST
+
 static atomic_int answered, refused;
 
 static void count_atomically(cvy_task_t *task, int status)
@@ -319,7 +387,8 @@ int main(void)
         a_turn_runs_at_most_its_budget_and_the_next_one_does_not_wait, slow_tasks_end_their_turn_after_a_millisecond,
         a_task_may_post_itself_again, a_post_after_stop_is_refused_and_never_runs,
         what_waits_is_cancelled_once_when_the_loop_ends, a_delayed_post_runs_not_before_its_time_and_in_order,
-        a_queued_post_keeps_an_attached_loop_alive, stop_races_with_posts_and_nothing_is_lost);
+        a_queued_post_keeps_an_attached_loop_alive, a_task_that_stops_the_loop_is_the_last_to_run,
+        the_end_waits_for_a_wake_up_that_is_under_way_and_lets_no_other_begin, stop_races_with_posts_and_nothing_is_lost);
     tcase_add_checked_fixture(tc, open_loop, end_loop);
     tcase_set_timeout(tc, 60);
     return test_run(suite);

@@ -261,6 +261,26 @@ START_TEST(the_loop_wakes_only_for_what_is_due)
 }
 END_TEST
 
+/* R4: also between prepare and the wait */
+START_TEST(stopping_the_first_timer_outside_any_callback_arms_the_next_at_once)
+{
+    cvy_loop_t *real;
+    cvy_timer_t a, b;
+    ck_assert_int_eq(cvy_loop_new(&real, NULL), 0);
+    cvy_timer_init(&a, real, note, NULL);
+    cvy_timer_init(&b, real, note, NULL);
+    cvy_timer_start(&a, 100000);
+    ck_assert_uint_eq(real->armed, a.entry.due);
+    cvy_timer_start(&b, 50000);
+    ck_assert_uint_eq(real->armed, b.entry.due);
+    cvy_timer_stop(&b);
+    ck_assert_uint_eq(real->armed, a.entry.due);
+    cvy_timer_stop(&a);
+    ck_assert_uint_eq(real->armed, UINT64_MAX);
+    cvy_loop_unref(real);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("timer");
@@ -269,7 +289,8 @@ int main(void)
         a_timer_may_start_itself_again, a_timer_that_restarts_itself_for_now_can_not_hold_the_clock,
         the_longest_delay_never_fires, armed_timers_of_the_application_keep_the_loop_alive_and_ours_do_not,
         each_timer_settles_before_the_next_fires, a_timer_on_libuv_fires_not_before_its_time_and_once,
-        no_more_timers_than_the_budget_fire_in_a_turn, the_loop_wakes_only_for_what_is_due);
+        no_more_timers_than_the_budget_fire_in_a_turn,
+        stopping_the_first_timer_outside_any_callback_arms_the_next_at_once, the_loop_wakes_only_for_what_is_due);
     tcase_add_checked_fixture(tc, open_loop, end_loop);
     return test_run(suite);
 }
