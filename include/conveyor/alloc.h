@@ -36,15 +36,16 @@ typedef struct cvy_pool cvy_pool_t;
 
 typedef struct cvy_pool_opts {
     const cvy_alloc_t *alloc; /* NULL: the default allocator */
-    int64_t small_bytes;      /* bytes of a small segment (headers, replies, kept bytes); 1024 */
-    int64_t large_bytes;      /* bytes of a large segment (reading); 131072 */
+    int64_t small_bytes;      /* bytes a small segment holds (headers, replies, kept bytes); 1024 */
+    int64_t large_bytes;      /* bytes a large segment holds (reading), not below small_bytes; 131072 */
     int64_t keep_bytes;       /* free segments kept for the next taker; 1 MiB; CVY_OFF: none */
 } cvy_pool_opts_t;
 
 /**
  * A pool of one's own, for buffers outside any loop. One thread at a time takes from it; segments may go back from any.
  *
- * Owns:   the caller, until cvy_pool_free; segments that are still out live on and go back to the allocator.
+ * Owns:   the caller, until cvy_pool_free; segments that are still out live on and go back to the allocator. A buffer that names
+ *         a freed pool may only be read and finished.
  * Errors: UV_ENOMEM, UV_EINVAL (a size below 64 B).
  */
 CVY_EXPORT int cvy_pool_new(cvy_pool_t **out, const cvy_pool_opts_t *opts);

@@ -1,10 +1,14 @@
 /*
  * A buffer: a queue of bytes, as a chain of views into shared, reference-counted segments.
  *
- * Bytes come in at the tail and leave at the head. Nothing is copied but where a name says so (append of raw bytes, keep, copy,
- * compact, pullup). Every call is all-or-nothing: on UV_ENOMEM each buffer is as it was. A buffer has one user at a time, on any
- * thread. A zeroed buffer is a valid empty one: it takes memory from the pool of the first bytes that join it, else from the
- * default allocator.
+ * Bytes come in at the tail and leave at the head. Nothing is copied but where a name says so (append of raw bytes, replace, keep,
+ * compact, pullup). Every call is all-or-nothing: on UV_ENOMEM each buffer is as it was; more than SIZE_MAX bytes in one buffer are
+ * UV_ENOMEM as well. A buffer has one user at a time, on any thread. A zeroed buffer is a valid empty one: it takes memory from the
+ * pool of the first bytes that join it, else from the default allocator.
+ *
+ * Bytes that somebody can read never change. Appending goes on in place only in a segment that this buffer alone holds, at its
+ * highest filled byte; prepending only into bytes that this view consumed while nobody else could see them, or the 16 that new
+ * segments keep free. A split leaves those with the first part, sharing ends them.
  *
  *   seed A            seed B                 here
  *   readableBytes     size                   cvy_buf_len
@@ -65,18 +69,23 @@ static inline size_t cvy_buf_len(const cvy_buf_t *b)
 
 /** Copies n bytes to the tail. Errors: UV_ENOMEM. */
 CVY_EXPORT int cvy_buf_append(cvy_buf_t *b, const void *bytes, size_t n);
-/** Moves all of other to the tail of b, in O(1); merges neighbouring views. Errors: UV_EINVAL (b itself). */
+/** Moves all of other to the tail of b, in O(1); merges neighbouring views. No memory is needed. Errors: UV_EINVAL (b itself). */
 CVY_EXPORT int cvy_buf_append_buf(cvy_buf_t *b, cvy_buf_t *other);
 /** Drops what b holds and takes over all of other, in O(1). Errors: UV_EINVAL (b itself). */
 CVY_EXPORT int cvy_buf_take(cvy_buf_t *b, cvy_buf_t *other);
-/** Moves all of other to the tail for keeping: small views are copied so that they pin nothing. Errors: UV_ENOMEM, UV_EINVAL. */
+/**
+ * Moves all of other to the tail of b for keeping: what is small for the segment that it pins (an eighth, or 128 bytes) is copied.
+ *
+ * Errors: UV_ENOMEM, UV_EINVAL (b itself).
+ */
 CVY_EXPORT int cvy_buf_keep(cvy_buf_t *b, cvy_buf_t *other);
-/** Puts n bytes in front of the first: in place where the view owns room there, else in a small segment. Errors: UV_ENOMEM. */
+/** Puts n bytes in front of the first: in place where its view owns room there, else in a small segment. Errors: UV_ENOMEM. */
 CVY_EXPORT int cvy_buf_prepend(cvy_buf_t *b, const void *bytes, size_t n);
 /**
  * Appends foreign memory without copying it.
  *
- * Owns:   free_cb(arg, base, n) runs once when no buffer refers to it any more; NULL: the memory outlives all buffers.
+ * Owns:   the buffers, which never write to it. free_cb(arg, base, n) runs once when none refers to it any more (n == 0: at once);
+ *         NULL: the memory outlives all buffers.
  * Errors: UV_ENOMEM; free_cb is not called then.
  * Thread: free_cb may run on any thread, also after the loop is gone.
  */
@@ -85,7 +94,7 @@ CVY_EXPORT int cvy_buf_wrap(cvy_buf_t *b, void *base, size_t n, void (*free_cb)(
 /** Replaces the content by copies of views; the old content stays on failure. Errors: UV_ENOMEM. */
 CVY_EXPORT int cvy_buf_replace(cvy_buf_t *b, const uv_buf_t *views, size_t count);
 
-/* Room at the tail: reserve, write into the views, commit */
+/* Room at the tail: reserve, write into the views, commit. Joining and sharing may take away room in place. */
 
 /** Makes room for n more bytes. Errors: UV_ENOMEM. */
 CVY_EXPORT int cvy_buf_reserve(cvy_buf_t *b, size_t n);
@@ -120,22 +129,32 @@ CVY_EXPORT size_t cvy_buf_view_count(const cvy_buf_t *b);
 CVY_EXPORT int cvy_buf_share(cvy_buf_t *out, const cvy_buf_t *b);
 /** Bytes [offset, offset + n) of b; storage is shared. Errors: UV_ERANGE, UV_ENOMEM. */
 CVY_EXPORT int cvy_buf_slice(cvy_buf_t *out, const cvy_buf_t *b, size_t offset, size_t n);
-/** Call before b goes to another thread by a way that is not a post call: from then on its segments are counted atomically. */
+/**
+ * Call before b goes to another thread by a way that is not a post call: from then on its segments are counted atomically.
+ *
+ * Owns:   b forgets its pool and what was reserved. Who receives it moves the bytes into a buffer of a pool of its own thread.
+ * Thread: the one that used b so far. Bytes shared with buffers that stay are safe to use there.
+ */
 CVY_EXPORT void cvy_buf_hand_over(cvy_buf_t *b);
 
 /* Looking in */
 
-/** Finds a byte or a sequence at or behind offset from. Errors: UV_EAGAIN (not there), UV_ERANGE (from > len), UV_EINVAL (n == 0). */
+/**
+ * Finds a byte or a sequence at or behind offset from; *at is its offset.
+ *
+ * Errors: UV_EAGAIN (not there: go on from len - n + 1 when more came), UV_ERANGE (from > len), UV_EINVAL (n == 0); *at untouched.
+ */
 CVY_EXPORT int cvy_buf_find_byte(const cvy_buf_t *b, size_t from, uint8_t byte, size_t *at);
 CVY_EXPORT int cvy_buf_find(const cvy_buf_t *b, size_t from, const void *seq, size_t n, size_t *at);
 /** The first n bytes in one piece, copied together if they are not. Errors: UV_EAGAIN (fewer than n), UV_ENOMEM. */
 CVY_EXPORT int cvy_buf_pullup(cvy_buf_t *b, size_t n, const uint8_t **out);
-/** Copies what is held into segments of fitting size, where that frees larger ones. Errors: UV_ENOMEM. */
+/** Copies what is held into segments of fitting size, where less than half of a larger one is held. Errors: UV_ENOMEM. */
 CVY_EXPORT int cvy_buf_compact(cvy_buf_t *b);
+/** Whether b holds these n bytes and no more. */
 CVY_EXPORT bool cvy_buf_equal(const cvy_buf_t *b, const void *bytes, size_t n);
 
 /* Integers: big endian; _le: little endian. append: UV_ENOMEM. read drops them: UV_EAGAIN (short), nothing dropped.
- * varint: LEB128 as in Protocol Buffers, 1 to 10 bytes; UV_EINVAL when longer. */
+ * varint: LEB128 as in Protocol Buffers, 1 to 10 bytes; UV_EINVAL when it is more than 64 bits. */
 
 #define CVY_BUF_INT(name, type)                                 \
     CVY_EXPORT int cvy_buf_append_##name(cvy_buf_t *b, type v); \

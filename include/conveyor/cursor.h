@@ -1,5 +1,6 @@
 /*
- * A cursor reads a buffer without consuming it: a position in the stream that survives appends.
+ * A cursor reads a buffer without consuming it: a position in the stream. It stays at its byte when bytes are appended, prepended,
+ * or dropped in front of it.
  */
 #ifndef CONVEYOR_CURSOR_H
 #define CONVEYOR_CURSOR_H
@@ -24,6 +25,7 @@ CVY_EXPORT int cvy_cursor_seek(cvy_cursor_t *c, size_t offset);
 /** Copies n bytes and moves behind them. Errors: UV_EAGAIN (fewer left), UV_ERANGE (advanced past); nothing moves. */
 CVY_EXPORT int cvy_cursor_read(cvy_cursor_t *c, void *out, size_t n);
 
+/** As the calls of the same name in buf.h; errors as cvy_cursor_read, and UV_EINVAL for a varint of more than 64 bits. */
 #define CVY_CURSOR_INT(name, type) CVY_EXPORT int cvy_cursor_read_##name(cvy_cursor_t *c, type *out);
 CVY_CURSOR_INT(u8, uint8_t)
 CVY_CURSOR_INT(u16, uint16_t)
