@@ -4,7 +4,9 @@
 
 #include <conveyor/base.h>
 
-#if defined(__GNUC__)
+#if defined(__MINGW32__) && !defined(__clang__)
+#define CVY__PRINTF(fmt, first) __attribute__((__format__(__gnu_printf__, fmt, first))) /* with __USE_MINGW_ANSI_STDIO */
+#elif defined(__GNUC__)
 #define CVY__PRINTF(fmt, first) __attribute__((__format__(__printf__, fmt, first)))
 #else
 #define CVY__PRINTF(fmt, first)
