@@ -32,7 +32,7 @@ typedef struct run {
     int64_t size;
     cvy_loop_t *loop;
     cvy_timer_t ticker;
-    bool terminal;
+    bool terminal;            /* stderr is one: the bar goes there, so that the summary can go elsewhere */
     int64_t back, frames;     /* of all connections */
     int64_t completed, ended; /* connections */
     uint64_t started_at, completed_at;
@@ -245,8 +245,8 @@ static void show_progress(cvy_timer_t *ticker)
     double seconds = (double)(uv_hrtime() - run->started_at) / 1e9;
     int percent = total > 0 ? (int)(100 * back / total) : 100;
     if (run->terminal)
-        printf("\r[%.*s%*s] %3d %% %8.1f MB/s", percent / 4, "#########################", 25 - percent / 4, "", percent,
-               back / 1e6 / seconds);
+        fprintf(stderr, "\r[%.*s%*s] %3d %% %8.1f MB/s", percent / 4, "#########################", 25 - percent / 4, "",
+                percent, back / 1e6 / seconds);
     else
         printf("%d %%, %.1f of %.1f MB\n", percent, back / 1e6, total / 1e6);
     fflush(stdout);
@@ -324,7 +324,7 @@ static void close_file(run_t *run)
 static void show_summary(const run_t *run)
 {
     double seconds = run->completed_at ? (double)(run->completed_at - run->started_at) / 1e9 : 0;
-    if (run->terminal) printf("\r%60s\r", "");
+    if (run->terminal) fprintf(stderr, "\r%60s\r", "");
     printf("bytes     %12" PRId64 "\n", run->back);
     printf("frames    %12" PRId64 "\n", run->frames);
     printf("seconds   %12.3f\n", seconds);
@@ -353,7 +353,7 @@ int main(int argc, char **argv)
         close_file(&run);
         return 1;
     }
-    run.terminal = uv_guess_handle(1) == UV_TTY;
+    run.terminal = uv_guess_handle(2) == UV_TTY;
     run.started_at = uv_hrtime();
     cvy_timer_init(&run.ticker, run.loop, show_progress, &run);
     cvy_timer_start(&run.ticker, run.terminal ? 100 : 1000);
