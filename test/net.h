@@ -30,8 +30,8 @@ typedef struct net {
     cvy_transport_t *clients[NET_MOST]; /* open ones */
     int dialed, connected, failed, open;
     int accepted, errors, failures, shutdowns;
-    int result;                         /* the last dial's */
-    size_t echoed, live;
+    int result; /* the last dial's */
+    size_t echoed;
 } net_t;
 
 void net_init(net_t *n);

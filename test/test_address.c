@@ -27,9 +27,11 @@ static void refused(const char *uri, int err, const char *line)
 
 START_TEST(good_addresses_are_taken_without_a_word)
 {
-    static const char *const good[] = { "tcp://127.0.0.1:7000", "tcp://127.0.0.1:0", "tcp://0.0.0.0:65535", "tcp://[::1]:0",
-        "tcp://[::]:80", "tcp://[fe80::1%1]:1", "tcp://localhost:1", "tcp://a-b.example_c:00080", "ipc://name",
-        "ipc://a.b-c", "inproc://any thing/at:all" };
+    static const char *const good[] = {
+        "tcp://127.0.0.1:7000", "tcp://127.0.0.1:0",   "tcp://0.0.0.0:65535",      "tcp://[::1]:0",
+        "tcp://[::]:80",        "tcp://[fe80::1%1]:1", "tcp://localhost:1",        "tcp://a-b.example_c:00080",
+        "ipc://name",           "ipc://a.b-c",         "inproc://any thing/at:all"
+    };
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         ck_assert_msg(check(good[i]) == 0, "%s", why);
         ck_assert_str_eq(why, "");
@@ -50,7 +52,8 @@ START_TEST(bad_tcp_addresses_are_refused_with_the_rule)
     refused("tcp://127.0.0.1", UV_EINVAL, "tcp://127.0.0.1: port is missing (tcp://host:port) (EINVAL)");
     refused("tcp://[::1]", UV_EINVAL, "tcp://[::1]: port is missing (tcp://host:port) (EINVAL)");
     refused("tcp://", UV_EINVAL, "tcp://: port is missing (tcp://host:port) (EINVAL)");
-    refused("tcp://:80", UV_EINVAL, "tcp://:80: host is missing (all addresses of this host: 0.0.0.0 or [::]) (EINVAL)");
+    refused("tcp://:80", UV_EINVAL,
+            "tcp://:80: host is missing (all addresses of this host: 0.0.0.0 or [::]) (EINVAL)");
     refused("tcp://::1:80", UV_EINVAL, "tcp://::1:80: an IPv6 address is written tcp://[address]:port (EINVAL)");
     refused("tcp://[::1:80", UV_EINVAL, "tcp://[::1:80: an IPv6 address is written tcp://[address]:port (EINVAL)");
     refused("tcp://[]:80", UV_EINVAL, "tcp://[]:80: not an IPv6 address (EINVAL)");
@@ -63,12 +66,13 @@ END_TEST
 
 START_TEST(an_unknown_scheme_lists_the_known_ones)
 {
-    refused("udp://x:1", UV_EINVAL, "udp://x:1: unknown scheme; there are tcp://, unix://, ipc://, pipe:// and inproc:// (EINVAL)");
+    refused("udp://x:1", UV_EINVAL,
+            "udp://x:1: unknown scheme; there are tcp://, unix://, ipc://, pipe:// and inproc:// (EINVAL)");
     refused("", UV_EINVAL, ": unknown scheme; there are tcp://, unix://, ipc://, pipe:// and inproc:// (EINVAL)");
     refused("127.0.0.1:80", UV_EINVAL,
-        "127.0.0.1:80: unknown scheme; there are tcp://, unix://, ipc://, pipe:// and inproc:// (EINVAL)");
+            "127.0.0.1:80: unknown scheme; there are tcp://, unix://, ipc://, pipe:// and inproc:// (EINVAL)");
     refused("TCP://127.0.0.1:80", UV_EINVAL,
-        "TCP://127.0.0.1:80: unknown scheme; there are tcp://, unix://, ipc://, pipe:// and inproc:// (EINVAL)");
+            "TCP://127.0.0.1:80: unknown scheme; there are tcp://, unix://, ipc://, pipe:// and inproc:// (EINVAL)");
 }
 END_TEST
 
@@ -107,8 +111,10 @@ START_TEST(unix_paths_are_checked_against_the_systems_limit)
     ck_assert_int_eq(check(repeat(uri, "unix:///", most - 1)), 0);
     ck_assert_int_eq(check(repeat(uri, "unix:///", most)), UV_ENAMETOOLONG);
     ck_assert_ptr_nonnull(strstr(why, ": path is longer than "));
-    refused("unix://x", UV_EINVAL, "unix://x: the path must be absolute (unix:///path) or abstract (unix://@name) (EINVAL)");
-    refused("unix://", UV_EINVAL, "unix://: the path must be absolute (unix:///path) or abstract (unix://@name) (EINVAL)");
+    refused("unix://x", UV_EINVAL,
+            "unix://x: the path must be absolute (unix:///path) or abstract (unix://@name) (EINVAL)");
+    refused("unix://", UV_EINVAL,
+            "unix://: the path must be absolute (unix:///path) or abstract (unix://@name) (EINVAL)");
 #endif
 #ifdef __linux__
     ck_assert_int_eq(check(repeat(uri, "unix://@", most)), 0);
@@ -152,7 +158,8 @@ int main(void)
 {
     Suite *suite = suite_create("address");
     ADD_TESTS(suite, "address", good_addresses_are_taken_without_a_word, bad_tcp_addresses_are_refused_with_the_rule,
-        an_unknown_scheme_lists_the_known_ones, names_have_a_rule_and_a_limit, unix_paths_are_checked_against_the_systems_limit,
-        what_a_system_lacks_is_enotsup, a_message_is_cut_at_the_callers_size, a_socket_address_is_written_as_it_is_read);
+              an_unknown_scheme_lists_the_known_ones, names_have_a_rule_and_a_limit,
+              unix_paths_are_checked_against_the_systems_limit, what_a_system_lacks_is_enotsup,
+              a_message_is_cut_at_the_callers_size, a_socket_address_is_written_as_it_is_read);
     return test_run(suite);
 }

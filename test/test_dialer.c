@@ -20,7 +20,10 @@ static void free_port(char *out, size_t size)
 
 START_TEST(a_dial_connects_and_bytes_come_back) /* L8 */
 {
-    static const char *const addresses[] = { "tcp://127.0.0.1:0", "ipc://cvy-test-dialer", "inproc://test-dialer",
+    static const char *const addresses[] = {
+        "tcp://127.0.0.1:0",
+        "ipc://cvy-test-dialer",
+        "inproc://test-dialer",
 #ifndef _WIN32
         "unix:///tmp/cvy-test-dialer.sock",
 #endif
@@ -92,8 +95,9 @@ START_TEST(bad_addresses_are_dials_error_and_call_nothing_back)
     static const struct {
         const char *address;
         int err;
-    } cases[] = { { "tcp://127.0.0.1:0", UV_EINVAL }, { "tcp://localhost:0", UV_EINVAL }, { "nonsense", UV_EINVAL },
-        { "tcp://127.0.0.1:70000", UV_EINVAL },
+    } cases[] = {
+        { "tcp://127.0.0.1:0", UV_EINVAL }, { "tcp://localhost:0", UV_EINVAL },
+        { "nonsense", UV_EINVAL },          { "tcp://127.0.0.1:70000", UV_EINVAL },
 #ifdef _WIN32
         { "unix:///x", UV_ENOTSUP },
 #else
@@ -209,8 +213,7 @@ START_TEST(freed_mid_dial_it_calls_nothing_back)
         int before = n.connected;
         for (int i = 0; i < turns; i++)
             net_turn(&n, 0);
-        if (n.connected == before)
-            cvy_dialer_free(n.dialers[--n.dialed]);
+        if (n.connected == before) cvy_dialer_free(n.dialers[--n.dialed]);
         net_settle(&n);
         ck_assert_int_eq(n.connected, before + (n.connected > before));
     }
@@ -248,8 +251,12 @@ static void dial_and_forget(net_t *n, const char *address)
 {
     cvy_dialer_t *d;
     freeing = n;
-    ck_assert_int_eq(cvy_dialer_new(&d, &(cvy_dialer_opts_t){ .address = address, .loop = n->loop, .conveyor_init = add_nothing,
-        .on_connected = free_on_connected, .on_failure = free_on_failure }), 0);
+    ck_assert_int_eq(cvy_dialer_new(&d, &(cvy_dialer_opts_t){ .address = address,
+                                                              .loop = n->loop,
+                                                              .conveyor_init = add_nothing,
+                                                              .on_connected = free_on_connected,
+                                                              .on_failure = free_on_failure }),
+                     0);
     ck_assert_int_eq(cvy_dialer_dial(d), 0);
 }
 
@@ -283,8 +290,12 @@ START_TEST(freed_inside_conveyor_init_it_connects_nobody)
     net_init(&n);
     net_listen(&n, "tcp://127.0.0.1:0");
     freeing = &n;
-    ck_assert_int_eq(cvy_dialer_new(&freed_by_init, &(cvy_dialer_opts_t){ .address = n.address, .loop = n.loop,
-        .conveyor_init = free_in_init, .on_connected = free_on_connected, .on_failure = free_on_failure }), 0);
+    ck_assert_int_eq(cvy_dialer_new(&freed_by_init, &(cvy_dialer_opts_t){ .address = n.address,
+                                                                          .loop = n.loop,
+                                                                          .conveyor_init = free_in_init,
+                                                                          .on_connected = free_on_connected,
+                                                                          .on_failure = free_on_failure }),
+                     0);
     ck_assert_int_eq(cvy_dialer_dial(freed_by_init), 0);
     NET_UNTIL(&n, n.accepted && cvy_listener_connections(n.listener) == 0);
     ck_assert_int_eq(n.connected + n.failed, 0);
@@ -378,8 +389,7 @@ static void fail_each_allocation(const char *address)
             NET_UNTIL(&n, (n.connected || n.failed) && (cvy__memory_failed() || (n.accepted && n.connected)));
         bool failed = cvy__memory_failed();
         cvy__memory_fail(0);
-        if (n.failed)
-            ck_assert_int_eq(n.result, UV_ENOMEM);
+        if (n.failed) ck_assert_int_eq(n.result, UV_ENOMEM);
         net_fini(&n);
         if (!failed) {
             ck_assert_int_gt(k, 3);
@@ -400,14 +410,15 @@ int main(void)
 {
     Suite *suite = suite_create("dialer");
     ADD_TESTS(suite, "connecting", a_dial_connects_and_bytes_come_back, a_host_name_is_looked_up,
-        nobody_there_is_econnrefused_with_a_message, an_unknown_inproc_name_is_econnrefused, an_init_that_fails_is_the_result_and_closes,
-        a_transport_may_be_closed_and_written_to_in_on_connected, bind_address_is_where_it_connects_from);
+              nobody_there_is_econnrefused_with_a_message, an_unknown_inproc_name_is_econnrefused,
+              an_init_that_fails_is_the_result_and_closes, a_transport_may_be_closed_and_written_to_in_on_connected,
+              bind_address_is_where_it_connects_from);
     ADD_TESTS(suite, "calls", bad_addresses_are_dials_error_and_call_nothing_back, the_calls_answer_by_state,
-        cancel_gives_ecanceled_once_and_later, cancelling_a_connect_or_a_lookup_under_way_gives_one_result,
-        freed_mid_dial_it_calls_nothing_back, a_dialer_may_be_freed_inside_its_callbacks,
-        freed_inside_conveyor_init_it_connects_nobody);
+              cancel_gives_ecanceled_once_and_later, cancelling_a_connect_or_a_lookup_under_way_gives_one_result,
+              freed_mid_dial_it_calls_nothing_back, a_dialer_may_be_freed_inside_its_callbacks,
+              freed_inside_conveyor_init_it_connects_nobody);
     ADD_TESTS(suite, "loops", a_loop_that_ends_mid_dial_fails_it_once, dial_on_a_loop_that_was_stopped_is_eshutdown,
-        a_pending_dial_keeps_the_loop_alive_and_its_end_lets_go);
+              a_pending_dial_keeps_the_loop_alive_and_its_end_lets_go);
     tcase_set_timeout(ADD_TESTS(suite, "memory", every_allocation_of_a_dial_may_fail), 30);
     return test_run(suite);
 }

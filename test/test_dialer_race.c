@@ -44,8 +44,7 @@ static void hole_open(hole_t *h)
     do {
         int fd = h->fillers[h->n++] = socket(AF_INET, SOCK_STREAM, 0);
         fcntl(fd, F_SETFL, O_NONBLOCK);
-        if (connect(fd, (struct sockaddr *)&h->address, len) && errno == EINPROGRESS && !connected(fd))
-            return;
+        if (connect(fd, (struct sockaddr *)&h->address, len) && errno == EINPROGRESS && !connected(fd)) return;
     } while (h->n < 8);
     ck_abort_msg("the backlog does not fill");
 }
@@ -268,12 +267,13 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("dialer_race");
-    ADD_TESTS(suite, "order", families_take_turns_the_first_found_first, a_failed_address_is_followed_by_the_next_at_once,
-        when_all_addresses_fail_there_is_one_failure);
+    ADD_TESTS(suite, "order", families_take_turns_the_first_found_first,
+              a_failed_address_is_followed_by_the_next_at_once, when_all_addresses_fail_there_is_one_failure);
 #ifndef _WIN32
     ADD_TESTS(suite, "time", a_dial_that_nobody_answers_times_out, cancelled_while_connecting_it_ends_at_once,
-        the_loop_may_end_while_several_attempts_are_under_way, an_address_that_says_nothing_is_overtaken_after_the_delay,
-        the_first_address_wins_when_it_answers_in_time, losers_that_connect_too_are_discarded);
+              the_loop_may_end_while_several_attempts_are_under_way,
+              an_address_that_says_nothing_is_overtaken_after_the_delay, the_first_address_wins_when_it_answers_in_time,
+              losers_that_connect_too_are_discarded);
 #endif
     return test_run(suite);
 }

@@ -67,11 +67,9 @@ static int parse_ip6(cvy__address_t *a, const char *end, rule_t *rule)
         return broken(rule, UV_EINVAL, "an IPv6 address is written tcp://[address]:port");
     *closing = '\0';
     struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)(void *)&a->socket;
-    if (uv_ip6_addr(a->name + 1, a->port, in6))
-        return broken(rule, UV_EINVAL, "not an IPv6 address");
+    if (uv_ip6_addr(a->name + 1, a->port, in6)) return broken(rule, UV_EINVAL, "not an IPv6 address");
     const char *scope = strchr(a->name, '%'); /* libuv knows interfaces by name alone */
-    if (scope && !in6->sin6_scope_id)
-        in6->sin6_scope_id = (uint32_t)strtoul(scope + 1, NULL, 10);
+    if (scope && !in6->sin6_scope_id) in6->sin6_scope_id = (uint32_t)strtoul(scope + 1, NULL, 10);
     a->kind = CVY__ADDRESS_TCP;
     return 0;
 }

@@ -53,13 +53,20 @@ void cvy__lane_close_acceptors(cvy__lane_t *lane)
     }
 }
 
-/* The loop's end, or nothing left to do. */
+void cvy__lane_detach(cvy__lane_t *lane)
+{
+    if (!lane->attached) return;
+    cvy__resident_remove(lane->loop, &lane->resident);
+    lane->attached = false;
+    cvy__listener_unref(lane->listener);
+}
+
+/* The loop's end, or nothing left to do. The caller has a reference. */
 static void leave(cvy__lane_t *lane)
 {
     set_alive(lane, false);
     cvy__lane_close_acceptors(lane);
-    if (lane->attached) cvy__resident_remove(lane->loop, &lane->resident);
-    lane->attached = false;
+    cvy__lane_detach(lane);
 }
 
 static void on_loop_end(cvy__resident_t *resident)
@@ -75,6 +82,7 @@ static void on_loop_end(cvy__resident_t *resident)
 static void attach(cvy__lane_t *lane)
 {
     lane->attached = true;
+    cvy__listener_ref(lane->listener);
     lane->resident.close = on_loop_end;
     if (is_first(lane))
         cvy__resident_add(lane->loop, &lane->resident);

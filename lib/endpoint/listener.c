@@ -219,8 +219,8 @@ static int bind_all(cvy_listener_t *l)
 /* Nothing was called back and nothing stays. */
 static void unbind_all(cvy_listener_t *l)
 {
-    for (size_t i = 0; i < l->n_lanes && l->lanes; i++)
-        cvy__lane_close_acceptors(&l->lanes[i]);
+    for (size_t i = 0; i < l->n_acceptors; i++)
+        cvy__lane_close_acceptors(l->acceptors[i].lane);
 }
 
 static void tell_started(cvy_listener_t *l)

@@ -7,7 +7,7 @@
  *
  * A lane's loop pointer is valid while `alive`, which changes under the lock, on the loop's thread: every loop tells its lanes when it ends.
  *
- * Memory: refs counts users (together one), queued tasks, accepted connections, unfinished acceptors, and the run itself.
+ * Memory: refs counts users (together one), queued tasks, accepted connections, unfinished acceptors, attached lanes, and the run itself.
  */
 #ifndef CVY_ENDPOINT_LISTENER_H
 #define CVY_ENDPOINT_LISTENER_H
@@ -122,6 +122,8 @@ void cvy__lane_nudge(cvy__lane_t *lane);
 void cvy__lanes_nudge(cvy_listener_t *l);
 /* Both lanes' first task, which attaches it. False: its loop has ended. */
 bool cvy__lane_open(cvy__lane_t *lane);
+/* Takes it off its loop's list of residents. The caller has a reference. */
+void cvy__lane_detach(cvy__lane_t *lane);
 /* Closes the lane's acceptors. */
 void cvy__lane_close_acceptors(cvy__lane_t *lane);
 

@@ -71,12 +71,16 @@ static void look_at_limit(cvy_listener_t *l)
     cvy__lanes_nudge(l);
 }
 
+/* What is left to do (connections to count) does not keep the loop alive. */
 static void become_guest(cvy__lane_t *lane)
 {
     if (!lane->attached) return;
+    if (cvy__loop_ending(lane->loop)) {
+        cvy__lane_detach(lane);
+        return;
+    }
     cvy__resident_remove(lane->loop, &lane->resident);
-    lane->attached = !cvy__loop_ending(lane->loop);
-    if (lane->attached) cvy__guest_add(lane->loop, &lane->resident);
+    cvy__guest_add(lane->loop, &lane->resident);
 }
 
 static void finish(cvy_listener_t *l)
