@@ -83,11 +83,11 @@ static void log_for_ever(void *arg)
 START_TEST(the_hook_can_be_changed_while_others_log)
 {
     uv_thread_t threads[2];
-    cvy_log_set(expect_own_argument_a, "a");
+    cvy_log_set(expect_own_argument_a, (char *)"a");
     for (int i = 0; i < 2; i++)
         uv_thread_create(&threads[i], log_for_ever, NULL);
     for (int i = 0; i < 20000; i++)
-        cvy_log_set(i % 2 ? expect_own_argument_a : expect_own_argument_b, i % 2 ? "a" : "b");
+        cvy_log_set(i % 2 ? expect_own_argument_a : expect_own_argument_b, (char *)(i % 2 ? "a" : "b"));
     atomic_store(&stop, 1);
     for (int i = 0; i < 2; i++)
         uv_thread_join(&threads[i]);

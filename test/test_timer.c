@@ -38,9 +38,9 @@ static void note(cvy_timer_t *timer)
 START_TEST(timers_fire_in_order_of_their_due_time)
 {
     cvy_timer_t a, b, c;
-    cvy_timer_init(&a, loop, note, "a");
-    cvy_timer_init(&b, loop, note, "b");
-    cvy_timer_init(&c, loop, note, "c");
+    cvy_timer_init(&a, loop, note, (char *)"a");
+    cvy_timer_init(&b, loop, note, (char *)"b");
+    cvy_timer_init(&c, loop, note, (char *)"c");
     cvy_timer_start(&a, 30);
     cvy_timer_start(&b, 10);
     cvy_timer_start(&c, 30);
@@ -98,8 +98,8 @@ static void stop_other(cvy_timer_t *timer)
 START_TEST(a_timer_stopped_by_one_of_the_same_millisecond_does_not_fire)
 {
     cvy_timer_t a;
-    cvy_timer_init(&a, loop, stop_other, "a");
-    cvy_timer_init(&other, loop, note, "b");
+    cvy_timer_init(&a, loop, stop_other, (char *)"a");
+    cvy_timer_init(&other, loop, note, (char *)"b");
     cvy_timer_start(&a, 10);
     cvy_timer_start(&other, 10);
     cvy__loop_advance_embedded(loop, 10);
@@ -186,8 +186,8 @@ START_TEST(each_timer_settles_before_the_next_fires)
 {
     cvy_timer_t a, b;
     cvy__work_init(&deferred, note_deferred);
-    cvy_timer_init(&a, loop, defer, "a");
-    cvy_timer_init(&b, loop, defer, "b");
+    cvy_timer_init(&a, loop, defer, (char *)"a");
+    cvy_timer_init(&b, loop, defer, (char *)"b");
     cvy_timer_start(&a, 10);
     cvy_timer_start(&b, 10);
     cvy__loop_advance_embedded(loop, 10);
@@ -208,8 +208,8 @@ START_TEST(a_timer_on_libuv_fires_not_before_its_time_and_once)
     cvy_loop_t *real;
     cvy_timer_t a, b;
     ck_assert_int_eq(cvy_loop_new(&real, NULL), 0);
-    cvy_timer_init(&a, real, note, "a");
-    cvy_timer_init(&b, real, stop_loop, "b");
+    cvy_timer_init(&a, real, note, (char *)"a");
+    cvy_timer_init(&b, real, stop_loop, (char *)"b");
     cvy_timer_start(&a, 5);
     cvy_timer_start(&b, 20);
     uint64_t begin = cvy_loop_now(real);

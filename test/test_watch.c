@@ -219,7 +219,7 @@ static void never(cvy_watch_t *watch, int status, void *arg)
 START_TEST(watching_again_replaces_the_callback)
 {
     poke(0);
-    ck_assert_int_eq(cvy_watch_read(watches[0], never, "first"), 0);
+    ck_assert_int_eq(cvy_watch_read(watches[0], never, (char *)"first"), 0);
     ck_assert_int_eq(cvy_watch_read(watches[0], on_read, NULL), 0);
     cvy_loop_turn(loop, CVY_OFF);
     ck_assert_int_eq(reads[0], 1);
