@@ -35,8 +35,8 @@ static void give_up(app_t *app, const char *what, const char *why)
 /* 4. Nothing of Conveyor's is on the loop any more. */
 static void on_detached(cvy_loop_t *loop, void *arg)
 {
-    app_t *app = arg;
     (void)loop;
+    app_t *app = arg;
     printf("detached\n");
     app->last_tick = app->ticked + 1;
 }
@@ -52,65 +52,47 @@ static void hear(cvy_ctx_t *ctx, cvy_buf_t *line)
     cvy_loop_detach(app->loop, CVY_DETACH_CLOSE, on_detached, app);
 }
 
+static int greet(cvy_ctx_t *ctx)
+{
+    cvy_fire_outbound_copy(ctx, "hello", 5);
+    return 0;
+}
+
 static void echo_line(cvy_ctx_t *ctx, cvy_buf_t *line)
 {
     cvy_fire_outbound_bytes(ctx, line);
 }
 
-static const cvy_stage_t hearer = { .name = "hearer", .on_inbound_bytes = hear };
+static const cvy_stage_t hearer = { .name = "hearer", .on_active = greet, .on_inbound_bytes = hear };
 static const cvy_stage_t echo = { .name = "echo", .on_inbound_bytes = echo_line };
 
-static int init_client(cvy_conveyor_t *c, void *arg)
+/* arg: the client's app; the server has none. */
+static int init(cvy_conveyor_t *c, void *arg)
 {
     cvy_transport_set_data(cvy_conveyor_transport(c), arg);
     int err = cvy_line_add(c, &(cvy_line_opts_t){ .outbound = CVY_LINE_END_LF });
-    return err ? err : cvy_conveyor_add_last(c, &hearer, NULL, NULL);
-}
-
-static int init_server(cvy_conveyor_t *c, void *arg)
-{
-    (void)arg;
-    int err = cvy_line_add(c, &(cvy_line_opts_t){ .outbound = CVY_LINE_END_LF });
-    return err ? err : cvy_conveyor_add_last(c, &echo, NULL, NULL);
-}
-
-static void on_connected(cvy_dialer_t *dialer, cvy_transport_t *t, void *arg)
-{
-    cvy_buf_t hello = CVY_BUF_INIT;
-    (void)dialer;
-    (void)arg;
-    if (cvy_buf_append(&hello, "hello", 5) == 0) cvy_conveyor_write(cvy_transport_conveyor(t), &hello);
-    cvy_buf_fini(&hello);
+    return err ? err : cvy_conveyor_add_last(c, arg ? &hearer : &echo, NULL, NULL);
 }
 
 static void on_failure(cvy_dialer_t *dialer, int err, void *arg)
 {
-    (void)err;
+    (void)dialer, (void)err;
     give_up(arg, "dial", cvy_dialer_message(dialer));
 }
 
 /* 2. A listener and a client join what already runs. */
 static void add_listener(app_t *app)
 {
-    int err = cvy_listener_new(&app->listener, &(cvy_listener_opts_t){
-                                                   .addresses = app->listen.list,
-                                                   .loop = app->loop,
-                                                   .conveyor_init = init_server,
-                                                   .on_started = print_listening,
-                                               });
+    cvy_listener_opts_t server = { .loop = app->loop, .conveyor_init = init, .on_started = print_listening };
+    cvy_dialer_opts_t client = { .loop = app->loop, .conveyor_init = init, .on_failure = on_failure, .arg = app };
+    server.addresses = app->listen.list;
+    int err = cvy_listener_new(&app->listener, &server);
     if (!err && cvy_listener_start(app->listener)) {
         give_up(app, "listen", cvy_listener_message(app->listener));
         return;
     }
-    if (!err)
-        err = cvy_dialer_new(&app->dialer, &(cvy_dialer_opts_t){
-                                               .address = cvy_listener_address(app->listener, 0),
-                                               .loop = app->loop,
-                                               .conveyor_init = init_client,
-                                               .on_connected = on_connected,
-                                               .on_failure = on_failure,
-                                               .arg = app,
-                                           });
+    client.address = err ? NULL : cvy_listener_address(app->listener, 0);
+    if (!err) err = cvy_dialer_new(&app->dialer, &client);
     if (!err) err = cvy_dialer_dial(app->dialer);
     if (err) give_up(app, "dial", uv_strerror(err));
 }

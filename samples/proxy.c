@@ -15,21 +15,24 @@
 
 #define USAGE "proxy --listen URI... --connect URI"
 
-typedef struct settings {
-    const char *connect;
-    cvy_transport_opts_t transport;
-} settings_t;
+static const char *upstream;
 
-/* The state of the relay stage, one on each side. peer is NULL until the dial has connected, and when the peer is gone. */
+/* hold_reads would stop reading from a side whose queue is full; here that is for the other side to do. */
+static const cvy_transport_opts_t transport = {
+    .hold_reads = CVY_OFF,
+    .allow_half_close = 1,
+    .half_close_timeout_ms = CVY_OFF,
+};
+
+/* The state of the relay stage, one on each side. */
 typedef struct side {
     cvy_ctx_t *ctx;
-    struct side *peer;
-    const settings_t *settings; /* of the accepted side only */
-    cvy_dialer_t *dialer;       /* likewise */
-    bool failed;
+    struct side *peer;    /* NULL until the dial has connected, and when the peer is gone */
+    cvy_dialer_t *dialer; /* of the accepted side */
+    bool dialed, failed;
 } side_t;
 
-static int connect_peer(cvy_conveyor_t *c, void *arg);
+static int init(cvy_conveyor_t *c, void *peer);
 
 static void dial_failed(cvy_dialer_t *dialer, int err, void *arg)
 {
@@ -42,8 +45,9 @@ static void dial_failed(cvy_dialer_t *dialer, int err, void *arg)
 static int on_added(cvy_ctx_t *ctx, const void *opts)
 {
     side_t *side = cvy_ctx_state(ctx);
-    *side = *(const side_t *)opts;
     side->ctx = ctx;
+    side->peer = *(side_t *const *)opts;
+    side->dialed = side->peer != NULL;
     if (side->peer) side->peer->peer = side;
     return 0;
 }
@@ -51,20 +55,19 @@ static int on_added(cvy_ctx_t *ctx, const void *opts)
 static int on_active(cvy_ctx_t *ctx)
 {
     side_t *side = cvy_ctx_state(ctx);
-    if (!side->settings) { /* the dialed side: now both are there */
+    if (side->dialed) {
         if (side->peer) cvy_ctx_resume(side->peer->ctx);
         return 0;
     }
     cvy_ctx_suspend(ctx); /* not a byte is read before there is somebody to give it to */
-    int err = cvy_dialer_new(&side->dialer, &(cvy_dialer_opts_t){
-                                                .address = side->settings->connect,
-                                                .loop = cvy_ctx_loop(ctx),
-                                                .conveyor_init = connect_peer,
-                                                .on_failure = dial_failed,
-                                                .arg = side,
-                                                .transport = &side->settings->transport,
-                                            });
-    return err ? err : cvy_dialer_dial(side->dialer);
+    cvy_dialer_opts_t opts = { .address = upstream, .conveyor_init = init, .on_failure = dial_failed, .arg = side };
+    opts.loop = cvy_ctx_loop(ctx);
+    opts.transport = &transport;
+    int err = cvy_dialer_new(&side->dialer, &opts);
+    if (err) return err;
+    err = cvy_dialer_dial(side->dialer);
+    if (err) dial_failed(side->dialer, err, side);
+    return 0;
 }
 
 static void on_bytes(cvy_ctx_t *ctx, cvy_buf_t *bytes)
@@ -116,33 +119,25 @@ static const cvy_stage_t relay = {
     .on_error = on_error,
 };
 
-static int connect_peer(cvy_conveyor_t *c, void *arg)
+/* peer: the side that dials; an accepted connection has none yet. */
+static int init(cvy_conveyor_t *c, void *peer)
 {
-    return cvy_conveyor_add_last(c, &relay, &(side_t){ .peer = arg }, NULL);
-}
-
-static int accept_client(cvy_conveyor_t *c, void *arg)
-{
-    return cvy_conveyor_add_last(c, &relay, &(side_t){ .settings = arg }, NULL);
+    return cvy_conveyor_add_last(c, &relay, &peer, NULL);
 }
 
 int main(int argc, char **argv)
 {
     addresses_t listen = { 0 };
-    /* hold_reads would stop reading from a side whose queue is full; here that is for the other side to do. */
-    settings_t settings = { .transport = {
-                                .hold_reads = CVY_OFF, .allow_half_close = 1, .half_close_timeout_ms = CVY_OFF } };
     parse_options(argc, argv, USAGE, NULL,
                   (option_t[]){ { .name = "--listen", .addresses = &listen },
-                                { .name = "--connect", .text = &settings.connect },
+                                { .name = "--connect", .text = &upstream },
                                 { 0 } });
     if (!listen.count) wrong_usage(USAGE, "--listen", "is missing");
-    if (!settings.connect) wrong_usage(USAGE, "--connect", "is missing");
+    if (!upstream) wrong_usage(USAGE, "--connect", "is missing");
     return serve("proxy", &(cvy_listener_opts_t){
                               .addresses = listen.list,
-                              .conveyor_init = accept_client,
+                              .conveyor_init = init,
                               .on_started = print_listening,
-                              .arg = &settings,
-                              .transport = &settings.transport,
+                              .transport = &transport,
                           });
 }

@@ -5,7 +5,8 @@
 #include <conveyor/base.h>
 
 #if defined(__MINGW32__) && !defined(__clang__)
-#define CVY__PRINTF(fmt, first) __attribute__((__format__(__gnu_printf__, fmt, first))) /* with __USE_MINGW_ANSI_STDIO */
+/* what __USE_MINGW_ANSI_STDIO gives */
+#define CVY__PRINTF(fmt, first) __attribute__((__format__(__gnu_printf__, fmt, first)))
 #elif defined(__GNUC__)
 #define CVY__PRINTF(fmt, first) __attribute__((__format__(__printf__, fmt, first)))
 #else

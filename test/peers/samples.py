@@ -362,15 +362,15 @@ def proxy_passes_a_reset_on():
         check('ECONNRESET' in proxy.errors(), proxy.errors())
 
 
-def proxy_names_a_refused_dial_and_goes_on():
-    port = free_port()
-    proxy = Sample('proxy', '--listen', TCP, '--connect', f'tcp://127.0.0.1:{port}')
-    for _ in range(3):
-        with dial(proxy.listening[0]) as s:
-            closed(s)
-    proxy.stop()
-    errors = proxy.errors()
-    check(errors.count('ECONNREFUSED') == 3 and errors.count('\n') == 3, errors)
+def proxy_names_a_dial_that_fails_and_goes_on():
+    for uri, word in ((f'tcp://127.0.0.1:{free_port()}', 'ECONNREFUSED'), ('carrier://pigeon', 'EINVAL')):
+        proxy = Sample('proxy', '--listen', TCP, '--connect', uri)
+        for _ in range(3):
+            with dial(proxy.listening[0]) as s:
+                closed(s)
+        proxy.stop()
+        errors = proxy.errors()
+        check(errors.count(uri) == 3 and errors.count(word) == 3 and errors.count('\n') == 3, errors)
 
 
 def a_slow_reader_behind_the_proxy_stops_the_sender():
