@@ -160,15 +160,16 @@ static int add(cvy_conveyor_t *c, cvy_ctx_t *behind, const cvy_stage_t *stage, c
     if (!behind)
         return UV_ENOENT;
     cvy_ctx_t *ctx = NULL;
+    bool outermost = cvy__loop_hold(c->loop);
     err = add_behind(behind, stage, opts, &ctx);
-    if (err)
-        return err;
-    ctx->busy++; /* it may remove itself meanwhile */
-    open_between(ctx->prev, ctx);
-    cvy__ctx_leave(ctx);
-    if (out)
-        *out = ctx->flags & CVY__CTX_REMOVED ? NULL : ctx;
-    return 0;
+    if (!err) {
+        open_between(ctx->prev, ctx);
+        if (out)
+            *out = ctx->flags & CVY__CTX_REMOVED ? NULL : ctx; /* it may have removed itself */
+    }
+    if (outermost)
+        cvy__loop_let_go(c->loop);
+    return err;
 }
 
 static bool matches(const cvy_ctx_t *ctx, const cvy_anchor_t *at)
@@ -216,7 +217,10 @@ int cvy_conveyor_remove(cvy_conveyor_t *c, cvy_anchor_t at)
     cvy_ctx_t *ctx = cvy_conveyor_find(c, at);
     if (!ctx)
         return UV_ENOENT;
+    bool outermost = cvy__loop_hold(c->loop);
     cvy__ctx_remove(ctx);
+    if (outermost)
+        cvy__loop_let_go(c->loop);
     return 0;
 }
 
@@ -245,7 +249,11 @@ int cvy_conveyor_replace(cvy_conveyor_t *c, cvy_anchor_t at, const cvy_stage_wit
     if (err)
         return err;
     cvy_ctx_t *old = cvy_conveyor_find(c, at);
-    return old ? replace(old, with, n) : UV_ENOENT;
+    bool outermost = cvy__loop_hold(c->loop);
+    err = old ? replace(old, with, n) : UV_ENOENT;
+    if (outermost)
+        cvy__loop_let_go(c->loop);
+    return err;
 }
 
 static void map_one(cvy_ctx_t *ctx, cvy_map_cb map, void *arg)
@@ -263,6 +271,7 @@ size_t cvy_conveyor_map(cvy_conveyor_t *c, cvy_map_cb map, cvy_match_cb match, v
     if (!cvy_loop_in_thread(c->loop))
         return 0;
     size_t count = 0;
+    bool outermost = cvy__loop_hold(c->loop);
     for (cvy_ctx_t *ctx = c->head.next, *next; ctx != &c->tail; ctx = next) {
         next = ctx->next; /* before what the mapping adds */
         if (ctx->flags & CVY__CTX_REMOVED || !match(ctx, arg))
@@ -270,5 +279,7 @@ size_t cvy_conveyor_map(cvy_conveyor_t *c, cvy_map_cb map, cvy_match_cb match, v
         count++;
         map_one(ctx, map, arg);
     }
+    if (outermost)
+        cvy__loop_let_go(c->loop);
     return count;
 }

@@ -43,6 +43,18 @@ static int outbound_answer(cvy_ctx_t *ctx)
     return UV_EAGAIN;
 }
 
+/* Around all that runs user code: what is deferred meanwhile waits, also where the application fires outside any dispatch. */
+static inline bool hold(const cvy_ctx_t *ctx)
+{
+    return cvy__loop_hold(ctx->conveyor->loop);
+}
+
+static inline void let_go(const cvy_ctx_t *ctx, bool outermost)
+{
+    if (outermost)
+        cvy__loop_let_go(ctx->conveyor->loop);
+}
+
 /* Whether what ctx fires is disposed of. */
 static bool muted(const cvy_ctx_t *ctx)
 {
@@ -68,6 +80,7 @@ bool cvy__ctx_offer(cvy_ctx_t *ctx, cvy_event_t *ev, bool inbound)
 int cvy_fire_inbound_bytes(cvy_ctx_t *ctx, cvy_buf_t *in)
 {
     ON_LOOP(ctx);
+    bool outermost = hold(ctx);
     if (!muted(ctx)) {
         cvy_ctx_t *to = ctx->bytes_in;
         if (to->stage->on_inbound_bytes) {
@@ -80,7 +93,9 @@ int cvy_fire_inbound_bytes(cvy_ctx_t *ctx, cvy_buf_t *in)
         }
     }
     cvy_buf_fini(in);
-    return cvy__ctx_answer(ctx);
+    int answer = cvy__ctx_answer(ctx);
+    let_go(ctx, outermost);
+    return answer;
 }
 
 void cvy__fire_outbound_bytes(cvy_ctx_t *ctx, cvy_buf_t *out)
@@ -142,17 +157,17 @@ void cvy__error_walk(cvy_ctx_t *from, const cvy_error_t *err)
 int cvy_fire_error(cvy_ctx_t *ctx, const cvy_error_t *err)
 {
     ON_LOOP(ctx);
+    bool outermost = hold(ctx);
     /* At the end of a transport that failed the walk runs while closing. */
     if (!muted(ctx) || (ctx->conveyor->last_error && !(ctx->flags & CVY__CTX_DEAD)))
         cvy__error_walk(ctx, err);
-    return cvy__ctx_answer(ctx);
+    int answer = cvy__ctx_answer(ctx);
+    let_go(ctx, outermost);
+    return answer;
 }
 
-int cvy_fire_outbound_close(cvy_ctx_t *ctx, const cvy_close_t *how)
+static void close_walk(cvy_ctx_t *ctx, const cvy_close_t *how)
 {
-    ON_LOOP(ctx);
-    if (muted(ctx))
-        return outbound_answer(ctx);
     cvy_outbound_close_t ev = { CVY_EVENT_OF(cvy_outbound_close), how };
     for (cvy_ctx_t *at = cvy__ctx_prev(ctx);; at = cvy__ctx_prev(at)) {
         if (at->stage->on_outbound_close) {
@@ -164,15 +179,28 @@ int cvy_fire_outbound_close(cvy_ctx_t *ctx, const cvy_close_t *how)
         if (cvy__ctx_offer(at, &ev.event, false))
             break;
     }
-    return outbound_answer(ctx);
+}
+
+int cvy_fire_outbound_close(cvy_ctx_t *ctx, const cvy_close_t *how)
+{
+    ON_LOOP(ctx);
+    bool outermost = hold(ctx);
+    if (!muted(ctx))
+        close_walk(ctx, how);
+    int answer = outbound_answer(ctx);
+    let_go(ctx, outermost);
+    return answer;
 }
 
 int cvy_fire_outbound_flush(cvy_ctx_t *ctx)
 {
     ON_LOOP(ctx);
+    bool outermost = hold(ctx);
     if (!muted(ctx))
         cvy__walk_flush_from(ctx);
-    return outbound_answer(ctx);
+    int answer = outbound_answer(ctx);
+    let_go(ctx, outermost);
+    return answer;
 }
 
 /* A built-in event in the wrong direction goes nowhere, but its bytes are gone like all that is fired. */
@@ -191,20 +219,26 @@ int cvy_fire_inbound(cvy_ctx_t *ctx, cvy_event_t *ev)
         return cvy_fire_inbound_bytes(ctx, ((cvy_inbound_bytes_t *)ev)->buf);
     if (ev->type->builtin == CVY__FAILURE)
         return cvy_fire_error(ctx, ((cvy_failure_t *)ev)->error);
+    bool outermost = hold(ctx);
     if (!ev->type->builtin && !muted(ctx)) /* the others walk by themselves */
         for (cvy_ctx_t *at = cvy__ctx_next(ctx); !cvy__ctx_offer(at, ev, true) && at != &ctx->conveyor->tail;)
             at = cvy__ctx_next(at);
     astray(ev);
-    return cvy__ctx_answer(ctx);
+    int answer = cvy__ctx_answer(ctx);
+    let_go(ctx, outermost);
+    return answer;
 }
 
 static int fire_outbound_user(cvy_ctx_t *ctx, cvy_event_t *ev)
 {
+    bool outermost = hold(ctx);
     if (!ev->type->builtin && !muted(ctx))
         for (cvy_ctx_t *at = cvy__ctx_prev(ctx); !cvy__ctx_offer(at, ev, false) && at != &ctx->conveyor->head;)
             at = cvy__ctx_prev(at);
     astray(ev);
-    return outbound_answer(ctx);
+    int answer = outbound_answer(ctx);
+    let_go(ctx, outermost);
+    return answer;
 }
 
 int cvy_fire_outbound(cvy_ctx_t *ctx, cvy_event_t *ev)

@@ -110,11 +110,14 @@ void cvy_ctx_activate_next(cvy_ctx_t *ctx)
     assert(cvy_loop_in_thread(c->loop));
     if (c->active_at != ctx)
         return;
+    bool outermost = cvy__loop_hold(c->loop);
     c->active_held = false;
     cvy__walk_active(c);
     if (ctx->flags & CVY__CTX_HOLD_PAUSES)
         cvy_ctx_resume(ctx);
     ctx->flags &= ~(uint32_t)CVY__CTX_HOLD_PAUSES;
+    if (outermost)
+        cvy__loop_let_go(c->loop);
 }
 
 void cvy__walk_inactive(cvy_conveyor_t *c)

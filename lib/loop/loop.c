@@ -194,6 +194,15 @@ void cvy__loop_leave(cvy_loop_t *loop)
         cvy__loop_settle(loop); /* our own close callbacks: nothing else may follow them in this turn; while polling check follows */
 }
 
+void cvy__loop_let_go(cvy_loop_t *loop)
+{
+    assert(loop->root == 1);
+    loop->root = 0;
+    if (waits_for_settle(loop))
+        kick(loop);
+    cvy__loop_rearm(loop);
+}
+
 void cvy__loop_settle(cvy_loop_t *loop)
 {
     if (loop->root)

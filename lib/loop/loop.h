@@ -101,6 +101,16 @@ void cvy__loop_advance_embedded(cvy_loop_t *loop, uint64_t ms);
 /* Brackets every callback that the system makes into us: the outermost leave runs the deferred work. */
 void cvy__loop_enter(cvy_loop_t *loop);
 void cvy__loop_leave(cvy_loop_t *loop);
+/* Brackets what the application calls and what runs its code: outside any callback of ours nothing that is deferred runs in between
+ * (a callback of ours that is made inside is not the outermost), and the loop then settles before it waits. True: call let_go. */
+static inline bool cvy__loop_hold(cvy_loop_t *loop)
+{
+    if (loop->root)
+        return false;
+    loop->root = 1;
+    return true;
+}
+void cvy__loop_let_go(cvy_loop_t *loop);
 /* Ends the turn: deferred work and flushes until neither is left (bounded; what remains is kicked). */
 void cvy__loop_settle(cvy_loop_t *loop);
 

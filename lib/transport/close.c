@@ -133,8 +133,12 @@ int cvy_transport_close(cvy_transport_t *t, cvy_close_verb_t verb)
 /* Our side is about to end: what stages hold until the turn's flush goes first. From inside that flush it is on its way already. */
 static void flush_stages(cvy_transport_t *t)
 {
-    if (t->conveyor.flushes && !t->conveyor.in_flush)
-        cvy__conveyor_walk_flush(&t->conveyor);
+    if (!t->conveyor.flushes || t->conveyor.in_flush)
+        return;
+    bool outermost = cvy__loop_hold(t->loop);
+    cvy__conveyor_walk_flush(&t->conveyor);
+    if (outermost)
+        cvy__loop_let_go(t->loop);
 }
 
 int cvy_transport_shutdown(cvy_transport_t *t, int err)
