@@ -12,6 +12,7 @@
 #include <uv.h>
 
 #include "base/memory.h"
+#include "base/system.h"
 #include "transport/transport.h"
 
 typedef struct watched {
@@ -26,9 +27,10 @@ typedef struct watched {
     void *arg;
     bool reading;
     bool connecting;
-    bool shut;    /* cvy__transport_shut is due */
-    bool closed;  /* cvy__transport_closed is due */
-    bool keep_fd; /* making it failed: the descriptor is the caller's again */
+    bool shut;   /* cvy__transport_shut is due */
+    bool closed; /* cvy__transport_closed is due */
+    bool making; /* until it is made the descriptor is the caller's: closing waits */
+    bool with_reset;
 } watched_t;
 
 static watched_t *of(const cvy_transport_t *t)
@@ -43,13 +45,21 @@ void *cvy_transport_user(const cvy_transport_t *t)
 
 /* Reading */
 
-/* One read; whether another may follow. */
-static bool read_once(watched_t *w)
+/* Poll says only that something is wrong; the socket knows what. */
+static int real_code(const watched_t *w, int status)
+{
+    int err = cvy__socket_error(cvy_watch_fd(w->watch));
+    return cvy__transport_code(err && err != UV_ENOTSOCK ? err : status);
+}
+
+typedef enum outcome { MORE, DRY, NOT_NOW } outcome_t;
+
+static outcome_t read_once(watched_t *w)
 {
     cvy_transport_t *t = &w->transport;
     if (!cvy__transport_may_read(t)) {
         cvy__transport_not_now(t);
-        return false;
+        return NOT_NOW;
     }
     cvy_buf_t in;
     cvy_buf_init(&in, t->loop->pool);
@@ -61,21 +71,22 @@ static bool read_once(watched_t *w)
     else if (n != UV_EAGAIN)
         cvy__transport_read_error(t, cvy__transport_code(n));
     cvy_buf_fini(&in);
-    return n > 0;
+    return n > 0 ? MORE : DRY;
 }
 
+/* With a status nothing is watched any more: what came before the failure is read, then it is told. */
 static void on_readable(cvy_watch_t *watch, int status, void *arg)
 {
-    (void)watch;
     watched_t *w = arg;
     cvy_loop_t *loop = w->transport.loop;
+    outcome_t outcome = MORE;
     cvy__loop_enter(loop);
-    if (status) {
-        w->reading = false;
-        cvy__transport_read_error(&w->transport, cvy__transport_code(status));
-    }
-    while (w->reading && read_once(w))
-        ;
+    while (w->reading && outcome == MORE)
+        outcome = read_once(w);
+    if (status && w->reading && outcome == NOT_NOW)
+        cvy_watch_read(watch, on_readable, w);
+    else if (status && w->reading)
+        cvy__transport_read_error(&w->transport, real_code(w, status));
     cvy__loop_leave(loop);
 }
 
@@ -100,7 +111,7 @@ static void on_writable(cvy_watch_t *watch, int status, void *arg)
     cvy_loop_t *loop = w->transport.loop;
     cvy_unwatch_write(watch);
     cvy__loop_enter(loop);
-    cvy__transport_wrote(&w->transport, 0, status ? cvy__transport_code(status) : 0);
+    cvy__transport_wrote(&w->transport, 0, status ? real_code(w, status) : 0);
     cvy__loop_leave(loop);
 }
 
@@ -141,7 +152,8 @@ static void close_fd(cvy_transport_t *t, bool reset)
     w->reading = false;
     cvy_watch_free(w->watch);
     w->watch = NULL;
-    if (!w->keep_fd) w->ops->close(t, reset);
+    w->with_reset = reset;
+    if (!w->making) w->ops->close(t, reset);
     w->closed = true;
     cvy__loop_defer(t->loop, &w->later);
 }
@@ -201,7 +213,7 @@ static void on_connect_writable(cvy_watch_t *watch, int status, void *arg)
     watched_t *w = arg;
     cvy_loop_t *loop = w->transport.loop;
     cvy__loop_enter(loop);
-    if (!status) status = w->ops->on_connect_writable(&w->transport);
+    status = status ? real_code(w, status) : w->ops->on_connect_writable(&w->transport);
     if (status != UV_EAGAIN && w->connecting && w->watch) connect_over(w, status ? cvy__transport_code(status) : 0);
     cvy__loop_leave(loop);
 }
@@ -263,9 +275,10 @@ int cvy_transport_watched(cvy_transport_t **out, cvy_loop_t *loop, const cvy_wat
     err = make(&w, loop, opts, shared);
     cvy__shared_opts_unref(shared);
     if (!err) {
-        w->keep_fd = true;
+        w->making = true;
         err = begin(w);
-        w->keep_fd = err != 0;
+        w->making = false;
+        if (!err && w->closed) w->ops->close(&w->transport, w->with_reset); /* init or lend closed it */
         if (!err) *out = &w->transport;
     }
     cvy__loop_leave(loop);

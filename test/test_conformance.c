@@ -1,0 +1,598 @@
+/* T14: one suite over every kind of transport. Each test runs once per kind; _i is the kind. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "loop/loop.h"
+#include "support.h"
+#include "wire.h"
+
+/* libuv's allocations, counted. */
+static long uv_calls;
+
+static void *count_malloc(size_t n)
+{
+    uv_calls++;
+    return malloc(n);
+}
+
+static void *count_realloc(void *p, size_t n)
+{
+    uv_calls++;
+    return realloc(p, n);
+}
+
+static void *count_calloc(size_t count, size_t n)
+{
+    uv_calls++;
+    return calloc(count, n);
+}
+
+/* libuv copies what goes into a pipe on Windows. */
+static bool copies_writes(wire_kind_t kind)
+{
+    return kind == WIRE_PIPE && !wire_half_closes(kind);
+}
+
+#define START_OVER_KINDS(name) \
+    START_TEST(name)           \
+    {                          \
+        wire_t w;              \
+        wire_init(&w, (wire_kind_t)_i);
+
+#define END_OVER_KINDS \
+    wire_fini(&w);     \
+    }                  \
+    END_TEST
+
+static bool both_gone(const wire_t *w)
+{
+    return !w->a.t && !w->b.t;
+}
+
+/* E5, E6, T8, T9, L2: a says hello when active; b answers; a closes on the answer. The whole order, on both sides. */
+START_OVER_KINDS(order_of_events)
+{
+    const recorder_rule_t at_a[] = { { "active", 1, RECORD_WRITE, "hello", 0 },
+                                     { "bytes", 1, RECORD_GRACEFUL, NULL, 0 },
+                                     { 0 } };
+    const recorder_rule_t at_b[] = { { "bytes", 1, RECORD_ECHO, NULL, 0 }, { 0 } };
+    w.a.r.rules = at_a;
+    w.b.r.rules = at_b;
+    ck_assert_int_eq(wire_open(&w, NULL), 0);
+    WIRE_UNTIL(&w, both_gone(&w));
+    ck_assert_str_eq(recorder_text(&w.a.log),
+                     "a: added\na: active\na: flush\na: bytes 5 hello\na: inactive\na: removed\n");
+    ck_assert_str_eq(recorder_text(&w.b.log),
+                     "b: added\nb: active\nb: bytes 5 hello\nb: read-complete\nb: flush\nb: read-closed\n"
+                     "b: flush\nb: out-close graceful 0\nb: inactive\nb: removed\n");
+    ck_assert_int_eq(w.a.cause, 0);
+    ck_assert_int_eq(w.b.cause, 0);
+}
+END_OVER_KINDS
+
+/* Both directions at once, in pieces of the given size. */
+static void stream_both_ways(wire_t *w, uint64_t total, size_t chunk)
+{
+    w->a.r.hook = w->b.r.hook = wire_hook;
+    w->a.r.flags = w->b.r.flags = RECORD_SILENT;
+    w->a.opts.hold_reads = w->b.opts.hold_reads = CVY_OFF;
+    ck_assert_int_eq(wire_open(w, NULL), 0);
+    wire_source(&w->a, total, chunk);
+    wire_source(&w->b, total, chunk);
+    WIRE_UNTIL(w, w->a.r.bytes >= total && w->b.r.bytes >= total);
+    ck_assert_uint_eq(w->a.r.bytes, total);
+    ck_assert_uint_eq(w->b.r.bytes, total);
+    ck_assert_uint_eq(w->a.wrong + w->b.wrong, 0);
+    cvy_transport_close(w->a.t, CVY_CLOSE_GRACEFUL);
+    WIRE_UNTIL(w, both_gone(w));
+    ck_assert_int_eq(w->a.cause, 0);
+    ck_assert_int_eq(w->b.cause, 0);
+}
+
+/* T3, T4 */
+START_OVER_KINDS(bytes_written_one_by_one_arrive_intact)
+{
+    stream_both_ways(&w, 200000, 1);
+}
+END_OVER_KINDS
+
+/* T3, T4, T7: more than the kernel takes at once. */
+START_OVER_KINDS(writes_of_1_mib_arrive_intact)
+{
+    stream_both_ways(&w, 32 << 20, 1 << 20);
+}
+END_OVER_KINDS
+
+/* T8, T9: each side ends its own stream; the other direction lives on. */
+START_OVER_KINDS(half_close_leaves_the_other_direction)
+{
+    const recorder_rule_t at_b[] = { { "read-closed", 1, RECORD_WRITE, "answer", 0 },
+                                     { "read-closed", 1, RECORD_END, NULL, 0 },
+                                     { 0 } };
+    w.b.r.rules = at_b;
+    w.a.r.flags = w.b.r.flags = RECORD_NO_TURNS;
+    w.a.opts.allow_half_close = w.b.opts.allow_half_close = 1;
+    if (wire_half_closes(w.kind)) {
+        ck_assert_int_eq(wire_open(&w, NULL), 0);
+        ck_assert_int_eq(wire_text(&w.a, "question"), 0);
+        ck_assert_int_eq(cvy_transport_shutdown_write(w.a.t), 0);
+        ck_assert_int_eq(wire_text(&w.a, "more"), UV_EPIPE);
+        WIRE_UNTIL(&w, both_gone(&w));
+        ck_assert_str_eq(recorder_text(&w.a.log),
+                         "a: added\na: active\na: bytes 6 answer\na: read-closed\na: inactive\na: removed\n");
+        ck_assert_str_eq(recorder_text(&w.b.log),
+                         "b: added\nb: active\nb: bytes 8 question\nb: read-closed\nb: inactive\nb: removed\n");
+        ck_assert_int_eq(w.a.cause, 0);
+        ck_assert_int_eq(w.b.cause, 0);
+    }
+}
+END_OVER_KINDS
+
+/* T9: graceful close sends what is queued, whatever there is of it. */
+START_OVER_KINDS(graceful_close_drains)
+{
+    w.b.r.hook = wire_hook;
+    w.a.r.flags = w.b.r.flags = RECORD_SILENT;
+    w.a.opts.high_bytes = 64 << 20;
+    ck_assert_int_eq(wire_open(&w, NULL), 0);
+    wire_source(&w.a, 8 << 20, 8 << 20);
+    cvy_transport_close(w.a.t, CVY_CLOSE_GRACEFUL);
+    ck_assert_int_eq(wire_text(&w.a, "late"), UV_EPIPE);
+    WIRE_UNTIL(&w, both_gone(&w));
+    ck_assert_uint_eq(w.b.r.bytes, 8 << 20);
+    ck_assert_uint_eq(w.b.wrong, 0);
+    ck_assert_int_eq(recorder_seen(&w.b.r, "read-closed"), 1);
+    ck_assert_int_eq(w.a.cause, 0);
+    ck_assert_int_eq(w.b.cause, 0);
+}
+END_OVER_KINDS
+
+typedef struct tickets {
+    wire_end_t *end;
+    int given, done, failed, first_error;
+    bool late; /* one came after inactive */
+} tickets_t;
+
+typedef struct ticket {
+    tickets_t *all;
+    int number;
+} ticket_t;
+
+static void on_ticket(cvy_transport_t *t, int status, void *arg)
+{
+    ticket_t *ticket = arg;
+    tickets_t *all = ticket->all;
+    (void)t;
+    ck_assert_int_eq(ticket->number, all->done); /* once, and in order */
+    ck_assert(status || !all->failed);           /* none succeeds after one has failed */
+    all->done++;
+    if (status && !all->failed++) all->first_error = status;
+    all->late |= recorder_seen(&all->end->r, "inactive") > 0;
+}
+
+static ticket_t slips[200];
+
+static void write_with_ticket(tickets_t *all, size_t n)
+{
+    static char bytes[65536];
+    ticket_t *ticket = &slips[all->given];
+    *ticket = (ticket_t){ all, all->given };
+    ck_assert_int_eq(wire_write(all->end, bytes, n), 0);
+    ck_assert_int_eq(cvy_transport_flush(all->end->t, on_ticket, ticket), 0);
+    all->given++;
+}
+
+/* T4, T9: closing now drops the queue; who waited for it is told once, in order, before inactive. */
+START_OVER_KINDS(now_drops_the_queue_and_cancels_tickets)
+{
+    tickets_t tickets = { .end = &w.a };
+    w.a.opts.high_bytes = 64 << 20;
+    ck_assert_int_eq(wire_open(&w, NULL), 0);
+    cvy_transport_readable_state_changed(w.b.t, false);
+    for (int i = 0; i < 200; i++)
+        write_with_ticket(&tickets, 65536);
+    wire_turns(&w, 3);
+    ck_assert_int_lt(tickets.done, tickets.given);
+    cvy_transport_close(w.a.t, CVY_CLOSE_NOW);
+    WIRE_UNTIL(&w, !w.a.t);
+    ck_assert_int_eq(tickets.done, tickets.given);
+    ck_assert_int_eq(tickets.first_error, UV_ECANCELED);
+    ck_assert(!tickets.late);
+    ck_assert_int_eq(w.a.cause, 0);
+}
+END_OVER_KINDS
+
+/* T4 */
+START_OVER_KINDS(tickets_complete_in_order)
+{
+    tickets_t tickets = { .end = &w.a };
+    w.b.r.flags = RECORD_SILENT;
+    w.a.opts.high_bytes = 64 << 20;
+    ck_assert_int_eq(wire_open(&w, NULL), 0);
+    for (int i = 0; i < 100; i++)
+        write_with_ticket(&tickets, 1 + (size_t)i * 600);
+    WIRE_UNTIL(&w, tickets.done == 100);
+    ck_assert_int_eq(tickets.failed, 0);
+}
+END_OVER_KINDS
+
+/* T4, T17: the peer dies with much of ours under way. */
+START_OVER_KINDS(tickets_complete_once_when_the_peer_dies)
+{
+    tickets_t tickets = { .end = &w.a };
+    w.b.r.flags = RECORD_SILENT;
+    w.a.opts.high_bytes = 64 << 20;
+    ck_assert_int_eq(wire_open(&w, NULL), 0);
+    cvy_transport_readable_state_changed(w.b.t, false);
+    for (int i = 0; i < 200; i++)
+        write_with_ticket(&tickets, 65536);
+    wire_turns(&w, 3);
+    cvy_transport_close(w.b.t, CVY_CLOSE_RESET);
+    WIRE_UNTIL(&w, !w.a.t);
+    ck_assert_int_eq(tickets.done, tickets.given);
+    ck_assert(tickets.first_error == UV_ECONNRESET || tickets.first_error == UV_EPIPE);
+    ck_assert(!tickets.late);
+    ck_assert_int_eq(w.a.cause, tickets.first_error);
+    ck_assert_int_eq(recorder_seen(&w.a.r, "error"), 1);
+}
+END_OVER_KINDS
+
+/* T9, T17: a reset is an error, never an end of stream. */
+START_OVER_KINDS(reset_is_an_error_and_no_end_of_stream)
+{
+    w.a.r.flags = RECORD_NO_TURNS;
+    ck_assert_int_eq(wire_open(&w, NULL), 0);
+    cvy_transport_close(w.b.t, CVY_CLOSE_RESET);
+    WIRE_UNTIL(&w, both_gone(&w));
+    if (wire_resets(w.kind)) {
+        ck_assert_int_eq(w.a.cause, UV_ECONNRESET);
+        ck_assert_str_eq(recorder_text(&w.a.log),
+                         "a: added\na: active\na: error ECONNRESET transport\na: inactive\na: removed\n");
+    } else {
+        ck_assert_int_eq(w.a.cause, 0);
+        ck_assert_int_eq(recorder_seen(&w.a.r, "read-closed"), 1);
+    }
+    ck_assert_int_eq(w.b.cause, 0);
+}
+END_OVER_KINDS
+
+/* T2, T6: suspended in the read callback itself, not one byte follows, however much comes; resumed, all of it. */
+START_OVER_KINDS(suspend_in_a_read_callback_is_effective_at_once)
+{
+    const recorder_rule_t at_b[] = { { "bytes", 1, RECORD_SUSPEND, NULL, 0 }, { 0 } };
+    w.b.r.rules = at_b;
+    w.b.r.hook = w.a.r.hook = wire_hook;
+    w.a.r.flags = w.b.r.flags = RECORD_SILENT;
+    ck_assert_int_eq(wire_open(&w, NULL), 0);
+    wire_source(&w.a, 4 << 20, 10000);
+    WIRE_UNTIL(&w, w.b.r.bytes);
+    uint64_t first = w.b.r.bytes;
+    ck_assert(cvy_transport_suspended(w.b.t));
+    wire_turns(&w, 20);
+    ck_assert_uint_eq(w.b.r.bytes, first);
+    ck_assert_int_eq(recorder_seen(&w.b.r, "bytes"), 1);
+    cvy_ctx_resume(w.b.r.ctx);
+    WIRE_UNTIL(&w, w.b.r.bytes == 4 << 20);
+    ck_assert_uint_eq(w.b.wrong, 0);
+    ck_assert_int_eq(recorder_seen(&w.b.r, "inbound-resume"), 1);
+}
+END_OVER_KINDS
+
+/* T8: the end of stream waits behind the bytes while reading is suspended. */
+START_OVER_KINDS(end_of_stream_waits_while_suspended)
+{
+    const recorder_rule_t at_b[] = { { "active", 1, RECORD_SUSPEND, NULL, 0 }, { 0 } };
+    w.b.r.rules = at_b;
+    w.b.r.flags = RECORD_NO_TURNS;
+    ck_assert_int_eq(wire_open(&w, NULL), 0);
+    ck_assert_int_eq(wire_text(&w.a, "last words"), 0);
+    cvy_transport_close(w.a.t, CVY_CLOSE_GRACEFUL);
+    wire_turns(&w, 20);
+    ck_assert_str_eq(recorder_text(&w.b.log), "b: added\nb: active\n");
+    cvy_ctx_resume(w.b.r.ctx);
+    WIRE_UNTIL(&w, both_gone(&w));
+    ck_assert_str_eq(recorder_text(&w.b.log),
+                     "b: added\nb: active\nb: inbound-resume\nb: bytes 10 last words\nb: read-closed\n"
+                     "b: out-close graceful 0\nb: inactive\nb: removed\n");
+}
+END_OVER_KINDS
+
+/* T5: strictly alternating, and nothing once closing. */
+START_OVER_KINDS(writability_alternates)
+{
+    w.a.r.hook = wire_hook;
+    w.b.r.flags = RECORD_SILENT;
+    w.a.r.flags = RECORD_NO_TURNS | RECORD_NO_BYTES;
+    ck_assert_int_eq(wire_open(&w, NULL), 0);
+    wire_source(&w.a, 8 << 20, 100000);
+    WIRE_UNTIL(&w, w.b.r.bytes == 8 << 20);
+    wire_turns(&w, 3);
+    int pairs = 0, told = 0;
+    for (const char *line = recorder_text(&w.a.log); *line; line = strchr(line, '\n') + 1) {
+        if (!strncmp(line, "a: outbound-suspend", 19)) ck_assert_int_eq(++told, 1);
+        if (!strncmp(line, "a: outbound-resume", 18)) ck_assert_int_eq(--told, 0);
+        pairs += !strncmp(line, "a: outbound-resume", 18);
+    }
+    ck_assert_int_eq(told, 0);
+    ck_assert_int_gt(pairs, 2);
+}
+END_OVER_KINDS
+
+/* R6, T17: writing to a peer that is gone ends this connection, not the process. */
+START_OVER_KINDS(writing_to_a_closed_peer_is_no_signal)
+{
+    w.a.r.flags = w.b.r.flags = RECORD_SILENT;
+    ck_assert_int_eq(wire_open(&w, NULL), 0);
+    cvy_transport_readable_state_changed(w.a.t, false);
+    cvy_transport_close(w.b.t, CVY_CLOSE_NOW);
+    WIRE_UNTIL(&w, !w.b.t);
+    while (w.a.t) {
+        wire_text(&w.a, "anyone there?");
+        wire_turn(&w);
+    }
+    ck_assert(w.a.cause == UV_ECONNRESET || w.a.cause == UV_EPIPE);
+    ck_assert_int_eq(wire_text(&w.a, "no"), UV_EPIPE);
+}
+END_OVER_KINDS
+
+/* E6, T3, T16: after closing writes are refused whole; a reference keeps the memory, and it answers. */
+START_OVER_KINDS(a_closed_transport_refuses)
+{
+    ck_assert_int_eq(wire_open(&w, NULL), 0);
+    cvy_transport_t *t = cvy_transport_ref(w.a.t);
+    cvy_transport_close(t, CVY_CLOSE_NOW);
+    ck_assert_int_eq(wire_text(&w.a, "no"), UV_EPIPE);
+    WIRE_UNTIL(&w, both_gone(&w));
+    cvy_buf_t b = CVY_BUF_INIT;
+    ck_assert_int_eq(cvy_buf_append(&b, "no", 2), 0);
+    ck_assert_int_eq(cvy_transport_write(t, &b), UV_EPIPE);
+    ck_assert_int_eq(cvy_conveyor_write(cvy_transport_conveyor(t), &b), UV_EPIPE);
+    ck_assert_uint_eq(cvy_buf_len(&b), 2);
+    ck_assert_int_eq(cvy_transport_flush(t, NULL, NULL), UV_EPIPE);
+    ck_assert_str_eq(cvy_transport_kind(t), wire_name(w.kind));
+    cvy_buf_fini(&b);
+    cvy_transport_unref(t);
+}
+END_OVER_KINDS
+
+/* T7: what is written in one turn leaves in one gathered write. */
+START_OVER_KINDS(a_turn_ends_with_one_write)
+{
+    w.b.r.flags = RECORD_SILENT;
+    ck_assert_int_eq(wire_open(&w, NULL), 0);
+    wire_watched_writes = 0;
+    for (int i = 0; i < 100; i++)
+        ck_assert_int_eq(wire_text(&w.a, "one of a hundred small writes"), 0);
+    ck_assert_uint_eq(cvy_transport_queued(w.a.t), 2900);
+    wire_turn(&w);
+    ck_assert_uint_eq(cvy_transport_queued(w.a.t), 0);
+    WIRE_UNTIL(&w, w.b.r.bytes == 2900);
+    ck_assert_int_eq(wire_watched_writes, w.kind == WIRE_WATCHED);
+    cvy_transport_stats_t stats;
+    cvy_transport_stats(w.a.t, &stats);
+    ck_assert_uint_eq(stats.bytes_written, 2900);
+}
+END_OVER_KINDS
+
+/* Ping-pong: each end sends back what it gets. */
+static const recorder_rule_t echo[] = { { "bytes", 0, RECORD_ECHO, NULL, 0 }, { 0 } };
+
+static void make_echo(wire_t *w)
+{
+    w->a.r.rules = w->b.r.rules = echo;
+    w->a.r.flags = w->b.r.flags = RECORD_SILENT;
+}
+
+typedef struct meter {
+    wire_end_t *end;
+    uint64_t turn, bytes, most_bytes;
+    int reads, most_reads;
+} meter_t;
+
+static void measure(recorder_t *r, cvy_ctx_t *ctx, const char *event, cvy_buf_t *in)
+{
+    meter_t *m = r->arg;
+    if (strcmp(event, "bytes")) return;
+    uint64_t turn = cvy_ctx_loop(ctx)->turns;
+    if (turn != m->turn) m->bytes = m->reads = 0;
+    m->turn = turn;
+    m->bytes += cvy_buf_len(in);
+    m->reads++;
+    if (m->bytes > m->most_bytes) m->most_bytes = m->bytes;
+    if (m->reads > m->most_reads) m->most_reads = m->reads;
+}
+
+/* T11: one peer sends without end; ten others play ping-pong on the same loop and get on. */
+START_OVER_KINDS(a_hot_peer_starves_nobody)
+{
+    wire_t others[10];
+    meter_t meter = { .end = &w.b, .turn = UINT64_MAX };
+    w.a.r.hook = wire_hook;
+    w.b.r.flags = w.a.r.flags = RECORD_SILENT;
+    w.b.r.hook = measure;
+    w.b.r.arg = &meter;
+    ck_assert_int_eq(wire_open(&w, NULL), 0);
+    for (int i = 0; i < 10; i++) {
+        wire_init(&others[i], w.kind == WIRE_PAIR_LOOPS ? WIRE_PAIR : w.kind);
+        make_echo(&others[i]);
+        ck_assert_int_eq(wire_open(&others[i], w.b.loop), 0);
+        ck_assert_int_eq(wire_text(&others[i].a, "ping"), 0);
+    }
+    wire_source(&w.a, UINT64_MAX, 60000);
+    for (int i = 0; i < 10; i++)
+        WIRE_UNTIL(&w, others[i].a.r.bytes >= 4 * 100);
+    ck_assert_uint_gt(w.b.r.bytes, 1 << 20);
+    ck_assert_int_le(meter.most_reads, 16);
+    ck_assert_uint_le(meter.most_bytes,
+                      (1 << 20) + 262144); /* the last read of a turn may pass the budget by its size */
+    w.b.r.hook = NULL;
+    w.a.total = 0;
+    for (int i = 0; i < 10; i++)
+        wire_fini(&others[i]);
+}
+END_OVER_KINDS
+
+/* M5: of 20 connections that have spoken and are silent now, none holds a buffer to read into: only the loop's own slab is out. */
+START_OVER_KINDS(an_idle_connection_holds_no_read_buffer)
+{
+    wire_t others[20];
+    w.a.r.flags = w.b.r.flags = RECORD_SILENT;
+    ck_assert_int_eq(wire_open(&w, NULL), 0);
+    for (int i = 0; i < 20; i++) {
+        wire_init(&others[i], w.kind == WIRE_PAIR_LOOPS ? WIRE_PAIR : w.kind);
+        others[i].a.r.flags = others[i].b.r.flags = RECORD_SILENT;
+        ck_assert_int_eq(wire_open(&others[i], w.a.loop), 0);
+        ck_assert_int_eq(wire_text(&others[i].a, "hello"), 0);
+        WIRE_UNTIL(&others[i], others[i].b.r.bytes == 5);
+    }
+    ck_assert_uint_le(cvy_pool_live(cvy_loop_pool(w.a.loop)), 1);
+    for (int i = 0; i < 20; i++)
+        wire_fini(&others[i]);
+}
+END_OVER_KINDS
+
+/* M4: a message that goes round costs no call to malloc: not ours, not libuv's, not for segments. */
+START_OVER_KINDS(an_echoed_message_allocates_nothing)
+{
+    make_echo(&w);
+    ck_assert_int_eq(wire_open(&w, NULL), 0);
+    ck_assert_int_eq(wire_text(&w.a, "round and round it goes"), 0);
+    WIRE_UNTIL(&w, w.a.r.bytes > 23 * 50);
+    long segments = wire_segments_taken, calls = uv_calls;
+    cvy__memory_fail(1); /* the first call would fail */
+    WIRE_UNTIL(&w, w.a.r.bytes > 23 * 1000);
+    ck_assert(!cvy__memory_failed());
+    cvy__memory_fail(0);
+    ck_assert_int_eq(wire_segments_taken - segments, 0);
+    if (!copies_writes(w.kind)) ck_assert_int_eq(uv_calls - calls, 0);
+}
+END_OVER_KINDS
+
+/* Opens a wire next to w, talks over it and closes it. Its failure is its own. */
+static void talk(const wire_t *w)
+{
+    wire_t x;
+    wire_init(&x, w->kind == WIRE_PAIR_LOOPS ? WIRE_PAIR : w->kind);
+    x.a.r.hook = x.b.r.hook = wire_hook;
+    x.a.r.flags = x.b.r.flags = RECORD_SILENT;
+    if (!wire_open(&x, w->a.loop)) {
+        wire_source(&x.a, 300000, 5000);
+        if (x.b.t) wire_source(&x.b, 1000, 10);
+        WIRE_UNTIL(&x, !x.a.t || !x.b.t || x.b.r.bytes == 300000);
+        if (x.a.t) cvy_transport_close(x.a.t, CVY_CLOSE_GRACEFUL);
+        if (x.b.t && !x.a.t) cvy_transport_close(x.b.t, CVY_CLOSE_NOW);
+        WIRE_UNTIL(&x, both_gone(&x));
+        ck_assert_uint_eq(x.b.wrong, 0);
+    }
+    wire_fini(&x);
+}
+
+static void still_alive(wire_t *w)
+{
+    uint64_t before = w->a.r.bytes;
+    ck_assert_ptr_nonnull(w->a.t);
+    ck_assert_ptr_nonnull(w->b.t);
+    ck_assert_int_eq(wire_text(w->a.r.bytes == before ? &w->a : &w->b, "still here?"), 0);
+    WIRE_UNTIL(w, w->a.r.bytes >= before + 11);
+}
+
+/* M3: whichever allocation fails, of ours or of segments, costs the connection it was for and no other. */
+START_OVER_KINDS(a_failed_allocation_costs_one_connection)
+{
+    const recorder_rule_t answer_once[] = { { "bytes", 0, RECORD_ECHO, NULL, 0 }, { 0 } };
+    w.b.r.rules = answer_once;
+    w.a.r.flags = w.b.r.flags = RECORD_SILENT;
+    ck_assert_int_eq(wire_open(&w, NULL), 0);
+    for (long n = 1, failed = 1; failed; n++) {
+        cvy__memory_fail(n);
+        talk(&w);
+        failed = cvy__memory_failed();
+        cvy__memory_fail(0);
+        still_alive(&w);
+    }
+    for (long n = 1, failed = 1; failed; n++) {
+        wire_segments_fail = n;
+        talk(&w);
+        failed = !wire_segments_fail;
+        wire_segments_fail = 0;
+        still_alive(&w);
+    }
+}
+END_OVER_KINDS
+
+static const char *const places[] = { "added",          "active",           "bytes",           "read-complete",
+                                      "read-closed",    "outbound-suspend", "outbound-resume", "error",
+                                      "inactive",       "removed",          "out-bytes",       "flush",
+                                      "inbound-resume", "out-close" };
+enum { PLACES = sizeof places / sizeof *places };
+
+/* A life with every event in it. */
+static void live(wire_kind_t kind, const char *place, recorder_act_t act)
+{
+    wire_t w;
+    const recorder_rule_t rules[] = { { place, 1, act, NULL, 0 }, { "active", 1, RECORD_WRITE, NULL, 200000 }, { 0 } };
+    wire_init(&w, kind);
+    w.a.r.rules = rules;
+    w.a.r.flags = w.b.r.flags = RECORD_SILENT;
+    w.b.r.rules = echo;
+    int err = wire_open(&w, NULL); /* where a is reset before b is opened, b's socket is not connected any more */
+    ck_assert(!err || (err == UV_EINVAL && !w.b.opened));
+    wire_turns(&w, 2);
+    if (w.a.r.ctx && w.a.t) {
+        cvy_buf_t out = CVY_BUF_INIT;
+        cvy_ctx_suspend(w.a.r.ctx);
+        cvy_ctx_resume(w.a.r.ctx);
+        ck_assert_int_eq(cvy_buf_append(&out, "through the stage", 17), 0);
+        cvy_conveyor_write(cvy_transport_conveyor(w.a.t), &out);
+        cvy_buf_fini(&out);
+    }
+    wire_turns(&w, 2);
+    if (!strcmp(place, "read-closed") && w.b.t) cvy_transport_close(w.b.t, CVY_CLOSE_GRACEFUL);
+    if (!strcmp(place, "error") && w.a.r.ctx) cvy_ctx_fail(w.a.r.ctx, UV_EPROTO, "on purpose");
+    if (w.a.t) cvy_transport_shutdown(w.a.t, 0);
+    WIRE_UNTIL(&w, both_gone(&w));
+    wire_fini(&w);
+}
+
+/* E5, E6: closing is legal in every callback, by every verb; wire_fini checks what must have come once. */
+START_TEST(close_inside_every_callback)
+{
+    static const recorder_act_t acts[] = { RECORD_GRACEFUL, RECORD_NOW, RECORD_RESET, RECORD_FIRE_CLOSE };
+    for (int place = 0; place < PLACES; place++)
+        for (size_t i = 0; i < sizeof acts / sizeof *acts; i++)
+            live((wire_kind_t)_i, places[place], acts[i]);
+}
+END_TEST
+
+#define ADD(test) tcase_add_loop_test(tc, test, 0, WIRE_KINDS)
+
+int main(void)
+{
+    uv_replace_allocator(count_malloc, count_realloc, count_calloc, free);
+    Suite *suite = suite_create("conformance");
+    TCase *tc = tcase_create("every kind");
+    tcase_set_timeout(tc, 20);
+    ADD(order_of_events);
+    ADD(bytes_written_one_by_one_arrive_intact);
+    ADD(writes_of_1_mib_arrive_intact);
+    ADD(half_close_leaves_the_other_direction);
+    ADD(graceful_close_drains);
+    ADD(now_drops_the_queue_and_cancels_tickets);
+    ADD(tickets_complete_in_order);
+    ADD(tickets_complete_once_when_the_peer_dies);
+    ADD(reset_is_an_error_and_no_end_of_stream);
+    ADD(suspend_in_a_read_callback_is_effective_at_once);
+    ADD(end_of_stream_waits_while_suspended);
+    ADD(writability_alternates);
+    ADD(writing_to_a_closed_peer_is_no_signal);
+    ADD(a_closed_transport_refuses);
+    ADD(a_turn_ends_with_one_write);
+    ADD(a_hot_peer_starves_nobody);
+    ADD(an_idle_connection_holds_no_read_buffer);
+    ADD(an_echoed_message_allocates_nothing);
+    ADD(a_failed_allocation_costs_one_connection);
+    ADD(close_inside_every_callback);
+    suite_add_tcase(suite, tc);
+    return test_run(suite);
+}
