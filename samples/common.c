@@ -1,6 +1,9 @@
 /* What the samples share; see common.h. */
 #include "common.h"
 
+#ifdef CVY_HAVE_JEMALLOC
+#include <conveyor/jemalloc.h>
+#endif
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -96,6 +99,13 @@ const char *parse_options(int argc, char **argv, const char *usage, const char *
     return found;
 }
 
+void use_best_allocator(void)
+{
+#ifdef CVY_HAVE_JEMALLOC
+    cvy_alloc_set_default(cvy_jemalloc_alloc());
+#endif
+}
+
 void print_listening(cvy_listener_t *listener, const char *address, void *arg)
 {
     (void)listener;
@@ -177,6 +187,7 @@ int serve(const char *program, const cvy_listener_opts_t *opts)
 {
     cvy_listener_t *listener = NULL;
     signals_t signals = { .seen = false };
+    use_best_allocator();
     int err = cvy_listener_new(&listener, opts);
     if (!err) err = start_signals(&signals, listener);
     if (err) {

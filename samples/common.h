@@ -35,6 +35,9 @@ const char *parse_options(int argc, char **argv, const char *usage, const char *
 /** Ends the program as parse_options does. */
 void wrong_usage(const char *usage, const char *value, const char *rule);
 
+/** Segments come from jemalloc where the samples were built with it, else from malloc. serve does this too. */
+void use_best_allocator(void);
+
 /** For on_started: prints "listening on URI". */
 void print_listening(cvy_listener_t *listener, const char *address, void *arg);
 

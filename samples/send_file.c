@@ -346,6 +346,7 @@ int main(int argc, char **argv)
                              });
     if (!run.connect) wrong_usage(USAGE, "--connect", "is missing");
 
+    use_best_allocator();
     int err = open_file(&run);
     if (!err) err = cvy_loop_new(&run.loop, NULL);
     if (err) {
