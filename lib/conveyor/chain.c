@@ -147,7 +147,7 @@ static int add_behind(cvy_ctx_t *at, const cvy_stage_t *stage, const void *opts,
 
 static int may_change(const cvy_conveyor_t *c)
 {
-    if (!cvy_loop_in_thread(c->loop))
+    if (cvy__loop_own(c->loop))
         return UV_EPERM;
     return cvy__conveyor_is_closing(c) ? UV_EPIPE : 0;
 }
@@ -212,7 +212,7 @@ int cvy_conveyor_add_after(cvy_conveyor_t *c, cvy_anchor_t at, const cvy_stage_t
 
 int cvy_conveyor_remove(cvy_conveyor_t *c, cvy_anchor_t at)
 {
-    if (!cvy_loop_in_thread(c->loop))
+    if (cvy__loop_own(c->loop))
         return UV_EPERM;
     cvy_ctx_t *ctx = cvy_conveyor_find(c, at);
     if (!ctx)
@@ -268,7 +268,7 @@ static void map_one(cvy_ctx_t *ctx, cvy_map_cb map, void *arg)
 
 size_t cvy_conveyor_map(cvy_conveyor_t *c, cvy_map_cb map, cvy_match_cb match, void *arg)
 {
-    if (!cvy_loop_in_thread(c->loop))
+    if (cvy__loop_own(c->loop))
         return 0;
     size_t count = 0;
     bool outermost = cvy__loop_hold(c->loop);
