@@ -3,10 +3,10 @@
 #define CVY_BASE_LOG_H
 
 #include <conveyor/base.h>
+#include <stdio.h>
 
-#if defined(__MINGW32__) && !defined(__clang__)
-/* what __USE_MINGW_ANSI_STDIO gives */
-#define CVY__PRINTF(fmt, first) __attribute__((__format__(__gnu_printf__, fmt, first)))
+#if defined(__MINGW_PRINTF_FORMAT) /* by <stdio.h>: what its printf understands */
+#define CVY__PRINTF(fmt, first) __attribute__((__format__(__MINGW_PRINTF_FORMAT, fmt, first)))
 #elif defined(__GNUC__)
 #define CVY__PRINTF(fmt, first) __attribute__((__format__(__printf__, fmt, first)))
 #else
