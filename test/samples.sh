@@ -1,3 +1,3 @@
 #!/bin/sh
 # Runs every sample by its documented command, among good and bad peers: sh test/samples.sh BUILD_DIR [PART OF A TEST'S NAME]...
-exec python3 "$(dirname "$0")/peers/samples.py" "$@"
+exec python3 -B "$(dirname "$0")/peers/samples.py" "$@"
