@@ -109,18 +109,22 @@ static int init(cvy_conveyor_t *c, void *arg)
 }
 
 /* Segments from the memory whose n-th allocation can be made to fail. */
+static size_t memory;
+
 static void *take_memory(void *arg, size_t n, size_t align)
 {
     (void)arg;
     ck_assert_uint_le(align, _Alignof(max_align_t));
-    return cvy__malloc(n);
+    void *p = cvy__malloc(n);
+    if (p) memory += n;
+    return p;
 }
 
 static void give_memory(void *arg, void *p, size_t n, size_t align)
 {
     (void)arg;
-    (void)n;
     (void)align;
+    memory -= n;
     cvy__free(p);
 }
 
@@ -128,7 +132,8 @@ int rig_try(rig_t *r)
 {
     static const cvy_alloc_t alloc = { take_memory, give_memory, NULL };
     static const cvy_pool_opts_t pool = { .alloc = &alloc };
-    static const cvy_loop_opts_t loop = { .pool = &pool };
+    static const cvy_pool_opts_t no_cache = { .alloc = &alloc, .keep_bytes = CVY_OFF };
+    const cvy_loop_opts_t loop = { .pool = r->no_cache ? &no_cache : &pool };
     static const cvy_transport_opts_t half = { .allow_half_close = 1 };
     r->cause = 1;
     const cvy_embedded_opts_t o = {
@@ -233,6 +238,11 @@ bool rig_sent(const rig_t *r, const void *bytes, size_t n)
 size_t rig_live(const rig_t *r)
 {
     return cvy_pool_live(cvy_loop_pool(cvy_embedded_loop(r->e)));
+}
+
+size_t rig_memory(void)
+{
+    return memory;
 }
 
 static void expect_same(const rig_t *a, const rig_t *b)

@@ -21,6 +21,7 @@ typedef struct rig {
     size_t suspend_at; /* the sink suspends in so manieth frame; 0: never; SIZE_MAX: in each */
     size_t close_at;   /* closes (now) in it */
     size_t remove_at;  /* removes the stage in it */
+    bool no_cache;     /* the pool keeps no free segments, so that rig_memory says what is in use */
     bool half_close;   /* for rig_open without transport options */
     void (*on_frame)(struct rig *r, cvy_ctx_t *ctx, cvy_buf_t *frame); /* before it is written down */
     void *arg;
@@ -62,6 +63,7 @@ void rig_expect(const rig_t *r, ...);
 void rig_write(rig_t *r, const void *bytes, size_t n);
 bool rig_sent(const rig_t *r, const void *bytes, size_t n);
 size_t rig_live(const rig_t *r); /* segments */
+size_t rig_memory(void);         /* bytes of the segments of all rigs */
 uint32_t rig_random(uint32_t *seed);
 
 /* Feeds input whole, cut in two at every byte, byte by byte and at random: always the same frames and the same error code.

@@ -90,6 +90,7 @@ START_TEST(lines_do_not_depend_on_how_the_stream_was_cut)
             rig_t r = line(LINES(.lone_cr = (cvy_lone_cr_t)cr, .max_line = max));
             rig_cut_everywhere(&r, LIT(bytes));
             rig_cut_everywhere(&r, LIT(plain));
+            rig_cut_everywhere(&r, LIT("ab\ncdefg\rhi\n"));
         }
     rig_t kept = line(LINES(.keep_end = 1));
     rig_cut_everywhere(&kept, LIT(bytes));

@@ -29,13 +29,16 @@ static uint8_t byte_at(const cvy_buf_t *b, size_t at)
     return byte;
 }
 
+static int too_long(const line_t *l, size_t n, cvy__fault_t *fault)
+{
+    *fault = (cvy__fault_t){ "line longer than max_line", n, l->max_line };
+    return UV_EMSGSIZE;
+}
+
 /* A line of n bytes and its end of so many. */
 static int line_cut(line_t *l, size_t n, size_t end, cvy__cut_t *cut, cvy__fault_t *fault)
 {
-    if (n > l->max_line) {
-        *fault = (cvy__fault_t){ "line longer than max_line", n, l->max_line };
-        return UV_EMSGSIZE;
-    }
+    if (n > l->max_line) return too_long(l, n, fault);
     *cut = (cvy__cut_t){ n + end, 0, l->keep_end ? 0 : end };
     l->seen = 0;
     return 0;
@@ -49,9 +52,7 @@ static int line_more(line_t *l, cvy__fault_t *fault)
     l->decoder.need = l->max_line < UINT64_MAX ? l->max_line + 1 : UINT64_MAX;
     l->seen = n;
     if (n && byte_at(b, n - 1) == '\r') n--; /* may belong to the end */
-    if (n <= l->max_line) return UV_EAGAIN;
-    *fault = (cvy__fault_t){ "line longer than max_line", n, l->max_line };
-    return UV_EMSGSIZE;
+    return n <= l->max_line ? UV_EAGAIN : too_long(l, n, fault);
 }
 
 static int next_lf(line_t *l, cvy__cut_t *cut, cvy__fault_t *fault)
@@ -82,11 +83,14 @@ static int next_cr_or_lf(line_t *l, cvy__cut_t *cut, cvy__fault_t *fault)
         l->drop_lf = last;
         return line_cut(l, at, 1, cut, fault);
     }
-    int err = last ? line_more(l, fault) : UV_EPROTO;
-    if (err == UV_EPROTO) fault->detail = "carriage return without a line feed";
+    if (at > l->max_line) return too_long(l, at, fault);
+    if (!last) {
+        fault->detail = "carriage return without a line feed";
+        return UV_EPROTO;
+    }
     l->seen = at;
     l->decoder.need = at + 2;
-    return err;
+    return UV_EAGAIN;
 }
 
 static int line_next(cvy__decoder_t *d, cvy__cut_t *cut, cvy__fault_t *fault)
