@@ -182,6 +182,7 @@ START_TEST(counts_are_plain_until_a_buffer_is_handed_over)
     /* it came back through the return stack; the next taker finds it, counted plainly */
     uint64_t asked = memory.asked;
     ck_assert_int_eq(cvy_buf_append(&b, "bytes", 5), 0);
+    ck_assert_uint_eq(cvy_pool_live(pool), 1);
     ck_assert(!b.head->segment->crossed);
     ck_assert_int_eq(cvy_buf_share(&share, &b), 0);
     ck_assert(!share.head->crossed);

@@ -131,10 +131,7 @@ int cvy_buf_find(const cvy_buf_t *b, size_t from, const void *seq, size_t n, siz
             return 0;
         }
         place++;
-        if (++offset == v->len) {
-            v = v->next;
-            offset = 0;
-        }
+        offset++;
     }
     return UV_EAGAIN;
 }
