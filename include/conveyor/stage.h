@@ -78,7 +78,8 @@ typedef struct cvy_stage {
 
 /* Firing to the neighbour. The event, and the bytes in it, are taken in every case. All answer
  *   0              go on
- *   UV_EAGAIN      stop: reading is suspended (inbound), the outbound queue is above its high mark (outbound)
+ *   UV_EAGAIN      stop: reading is suspended (inbound); the outbound queue is above its high mark (outbound), and an
+ *                  on_outbound_resume is certain to come
  *   UV_EPIPE       stop: closing
  *   UV_ECANCELED   stop: this stage was removed
  * Firing a user's event to another thread's conveyor is a programming error; see the post calls of transport.h. */

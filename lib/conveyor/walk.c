@@ -155,6 +155,10 @@ void cvy__walk_read_closed(cvy_conveyor_t *c)
             c->read_closed_held = false;
         if (answer && answer != UV_EAGAIN)
             cvy_ctx_fail(at, answer, "end of stream");
+        if (c->failures) { /* a stage that fails here is heard before the default closes */
+            cvy__conveyor_todo(c, CVY__TODO_READ_CLOSED);
+            return;
+        }
     }
 }
 
