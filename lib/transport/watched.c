@@ -155,7 +155,8 @@ static void close_fd(cvy_transport_t *t, bool reset)
     w->with_reset = reset;
     if (!w->making) w->ops->close(t, reset);
     w->closed = true;
-    cvy__loop_defer(t->loop, &w->later);
+    cvy__loop_undefer(t->loop, &w->later);
+    cvy__loop_defer_turn(t->loop, &w->later); /* as a system's close callback: never inside the call that makes t */
 }
 
 static int watched_fd(const cvy_transport_t *t, cvy_socket_t *out)
@@ -183,7 +184,7 @@ static const cvy__kind_t watched_kind = {
 
 /* Connecting */
 
-static void tell(watched_t *w, int status)
+static void tell_result(watched_t *w, int status)
 {
     void (*cb)(cvy_transport_t *, int, void *) = w->on_connected;
     w->on_connected = NULL;
@@ -192,7 +193,7 @@ static void tell(watched_t *w, int status)
 
 static void lend(cvy_transport_t *t, void *arg)
 {
-    tell(arg, 0);
+    tell_result(arg, 0);
     (void)t;
 }
 
@@ -204,7 +205,7 @@ static void connect_over(watched_t *w, int status)
         cvy__transport_close_with(&w->transport, CVY_CLOSE_NOW, status, true);
     else
         status = cvy__transport_open(&w->transport, w->init, w->arg, lend, w);
-    if (status) tell(w, status);
+    if (status) tell_result(w, status);
 }
 
 static void on_connect_writable(cvy_watch_t *watch, int status, void *arg)
