@@ -133,18 +133,11 @@ END_TEST
 
 /* L3 */
 
-/* Whether descriptors can be made to run out: under valgrind they can't. */
+/* Valgrind keeps the limit of descriptors to itself, and lets accept pass it. */
 static bool can_run_out(void)
 {
-    struct rlimit limit, none;
-    getrlimit(RLIMIT_NOFILE, &limit);
-    none = limit;
-    none.rlim_cur = 3;
-    setrlimit(RLIMIT_NOFILE, &none);
-    int fd = dup(0);
-    setrlimit(RLIMIT_NOFILE, &limit);
-    if (fd >= 0) close(fd);
-    return fd < 0;
+    const char *preloaded = getenv("LD_PRELOAD");
+    return !preloaded || !strstr(preloaded, "vgpreload");
 }
 
 static rlim_t only_these(void)
