@@ -537,7 +537,7 @@ static void live(wire_kind_t kind, const char *place, recorder_act_t act)
     w.a.r.flags = w.b.r.flags = RECORD_SILENT;
     w.b.r.rules = echo;
     int err = wire_open(&w, NULL); /* where a is reset before b is opened, b's socket is not connected any more */
-    ck_assert(!err || (err == UV_EINVAL && !w.b.opened));
+    ck_assert(!err || ((err == UV_EINVAL || err == UV_ECANCELED) && !w.b.opened));
     wire_turns(&w, 2);
     if (w.a.r.ctx && w.a.t) {
         cvy_buf_t out = CVY_BUF_INIT;

@@ -12,8 +12,9 @@ CVY_BEGIN_DECLS
 /**
  * Makes a transport of a connected descriptor: a TCP or Unix socket, a pipe end, stdin or stdout.
  *
- * Owns:   the transport, on success; it closes fd. The loop owns the transport.
- * Errors: UV_ENOMEM, UV_EBADF, UV_EINVAL (what fd is can't be a transport), UV_ESHUTDOWN, what conveyor_init answered; fd is open then.
+ * Owns:   the transport, on success; it closes fd (stdin, stdout and stderr stay open). The loop owns the transport.
+ * Errors: UV_ENOMEM, UV_EBADF, UV_EINVAL (what fd is can't be a transport), UV_ESHUTDOWN, what conveyor_init answered, UV_ECANCELED (it
+ *         closed the transport); fd is open then.
  */
 CVY_EXPORT int cvy_transport_adopt(cvy_transport_t **out, cvy_loop_t *loop, cvy_socket_t fd, const cvy_transport_opts_t *opts,
                                    cvy_conveyor_init_cb init, void *arg);
@@ -22,7 +23,9 @@ CVY_EXPORT int cvy_transport_adopt(cvy_transport_t **out, cvy_loop_t *loop, cvy_
  * Two transports of kind "inproc", connected to each other, each on a loop of its own or both on one.
  * Called on the thread of loops[0]; the second is built on its own loop, later where that is another one.
  *
- * Errors: UV_ENOMEM, UV_ESHUTDOWN, what init answered for the first.
+ * out gets the first. An init that fails for the second closes it, which the first sees.
+ *
+ * Errors: UV_ENOMEM, UV_EINVAL (options), UV_ESHUTDOWN, what init answered for the first, UV_ECANCELED (it closed it).
  */
 typedef struct cvy_pair_end {
     cvy_loop_t *loop;
@@ -60,7 +63,7 @@ typedef struct cvy_watched_opts {
 } cvy_watched_opts_t;
 
 /** A transport of a new kind. Owns: the transport, on success, closes fd through ops->close. Errors: UV_ENOMEM, what uv_poll_init answers,
- * UV_ESHUTDOWN, what init answered. */
+ * UV_ESHUTDOWN, what init answered, UV_ECANCELED (init or on_connected closed it); ops->close is not called then. */
 CVY_EXPORT int cvy_transport_watched(cvy_transport_t **out, cvy_loop_t *loop, const cvy_watched_opts_t *opts);
 CVY_EXPORT void *cvy_transport_user(const cvy_transport_t *t);
 

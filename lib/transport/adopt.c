@@ -41,6 +41,7 @@ static int make_transport(cvy_transport_t **out, cvy__stream_t *s, const cvy_tra
         return err;
     }
     err = cvy__transport_open(&s->transport, init, arg, NULL, NULL);
+    if (!err && cvy_transport_closing(&s->transport)) err = UV_ECANCELED; /* by init */
     if (!err) *out = &s->transport;
     return err;
 }

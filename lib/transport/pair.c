@@ -301,8 +301,8 @@ static void close_side(cvy_transport_t *t, bool reset)
     p->reading = p->waiting = false;
     leave_locked(p->link, mine(p), reset, t->loop);
     p->closed_due = true;
-    cvy__loop_undefer(t->loop, &p->work); /* it may wait for the next turn */
-    cvy__loop_defer(t->loop, &p->work);
+    cvy__loop_undefer(t->loop, &p->work);
+    cvy__loop_defer_turn(t->loop, &p->work); /* as a system's close callback: never inside the call that makes t */
 }
 
 static int probe(cvy_transport_t *t)

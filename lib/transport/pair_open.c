@@ -36,6 +36,7 @@ static int open_side(cvy_transport_t **out, cvy__pair_link_t *link, int side, co
         return err;
     }
     err = cvy__transport_open(t, o->init, o->arg, NULL, NULL);
+    if (!err && cvy_transport_closing(t)) err = UV_ECANCELED; /* by init */
     if (!err) *out = t;
     return err;
 }

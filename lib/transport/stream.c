@@ -147,11 +147,22 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
     *buf = uv_buf_init(base, base ? (unsigned)room : 0);
 }
 
+/* Where a reset follows bytes libuv (1.44, and its head) takes the hang-up for an end of stream; the socket knows better. */
+static void read_ended(cvy_transport_t *t)
+{
+    cvy_socket_t fd;
+    int err = cvy__stream_fd(t, &fd) ? 0 : cvy__socket_error(fd);
+    if (err && err != UV_ENOTSOCK)
+        cvy__transport_read_error(t, err);
+    else
+        cvy__transport_read_eof(t);
+}
+
 static void read_failed(cvy__stream_t *s, int code, bool no_buffer)
 {
     cvy_transport_t *t = &s->transport;
     if (code == UV_EOF)
-        cvy__transport_read_eof(t);
+        read_ended(t);
     else if (code != UV_ENOBUFS || !no_buffer)
         cvy__transport_read_error(t, cvy__transport_code(code));
     else if (s->starved)

@@ -152,7 +152,6 @@ static void close_fd(cvy_transport_t *t, bool reset)
     w->reading = false;
     cvy_watch_free(w->watch);
     w->watch = NULL;
-    w->with_reset = reset;
     if (!w->making) w->ops->close(t, reset);
     w->closed = true;
     cvy__loop_undefer(t->loop, &w->later);
@@ -279,7 +278,7 @@ int cvy_transport_watched(cvy_transport_t **out, cvy_loop_t *loop, const cvy_wat
         w->making = true;
         err = begin(w);
         w->making = false;
-        if (!err && w->closed) w->ops->close(&w->transport, w->with_reset); /* init or lend closed it */
+        if (!err && cvy_transport_closing(&w->transport)) err = UV_ECANCELED; /* by init, or by on_connected */
         if (!err) *out = &w->transport;
     }
     cvy__loop_leave(loop);

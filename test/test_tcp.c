@@ -1,0 +1,156 @@
+/* The tcp kind: names, options, the reset and the probe. */
+#include <stdlib.h>
+#include <string.h>
+
+#ifdef _WIN32
+#include <winsock2.h>
+#include <ws2tcpip.h>
+#else
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#endif
+
+#include "base/system.h"
+#include "support.h"
+#include "wire.h"
+
+static int option(wire_end_t *end, int level, int name)
+{
+    cvy_socket_t fd;
+    int value = 0;
+    socklen_t n = sizeof value;
+    ck_assert_int_eq(cvy_transport_fd(end->t, &fd), 0);
+    ck_assert(!getsockopt(fd, level, name, (void *)&value, &n));
+    return value;
+}
+
+/* T12: each end's own name is the other's peer, as text and as an address. */
+START_TEST(endpoints_are_uris)
+{
+    wire_t w;
+    wire_init(&w, WIRE_TCP);
+    ck_assert_int_eq(wire_open(&w, NULL), 0);
+    const char *self = cvy_transport_self_endpoint(w.a.t);
+    ck_assert_int_eq(strncmp(self, "tcp://127.0.0.1:", 16), 0);
+    ck_assert_str_eq(self, cvy_transport_other_endpoint(w.b.t));
+    ck_assert_str_eq(cvy_transport_other_endpoint(w.a.t), cvy_transport_self_endpoint(w.b.t));
+    const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)cvy_transport_self_address(w.a.t);
+    ck_assert_ptr_nonnull(in);
+    ck_assert_int_eq(in->sin_family, AF_INET);
+    ck_assert_int_eq(ntohs(in->sin_port), atoi(self + 16));
+    ck_assert_ptr_nonnull(cvy_transport_other_address(w.a.t));
+    wire_fini(&w);
+}
+END_TEST
+
+/* T13 */
+START_TEST(nodelay_is_on_unless_turned_off)
+{
+    wire_t w;
+    wire_init(&w, WIRE_TCP);
+    w.b.opts.nodelay = CVY_OFF;
+    ck_assert_int_eq(wire_open(&w, NULL), 0);
+    ck_assert_int_ne(option(&w.a, IPPROTO_TCP, TCP_NODELAY), 0);
+    ck_assert_int_eq(option(&w.b, IPPROTO_TCP, TCP_NODELAY), 0);
+    ck_assert_int_eq(option(&w.b, SOL_SOCKET, SO_KEEPALIVE), 0);
+    wire_fini(&w);
+}
+END_TEST
+
+/* T13 */
+START_TEST(options_reach_the_socket)
+{
+    wire_t w;
+    wire_init(&w, WIRE_TCP);
+    w.a.opts = (cvy_transport_opts_t){
+        .keepalive_s = 77, .send_buffer = 20000, .receive_buffer = 30000, .linger_s = 3, .user_timeout_ms = 4567
+    };
+    ck_assert_int_eq(wire_open(&w, NULL), 0);
+    ck_assert_int_ne(option(&w.a, SOL_SOCKET, SO_KEEPALIVE), 0);
+    ck_assert_int_ge(option(&w.a, SOL_SOCKET, SO_SNDBUF), 20000);
+    ck_assert_int_le(option(&w.a, SOL_SOCKET, SO_SNDBUF), 80000);
+    ck_assert_int_ge(option(&w.a, SOL_SOCKET, SO_RCVBUF), 30000);
+#ifdef TCP_USER_TIMEOUT
+    ck_assert_int_eq(option(&w.a, IPPROTO_TCP, TCP_USER_TIMEOUT), 4567);
+    ck_assert_int_eq(option(&w.a, IPPROTO_TCP, TCP_KEEPIDLE), 77);
+#endif
+    wire_fini(&w);
+}
+END_TEST
+
+/* T10: libuv sees nothing while nobody reads. */
+START_TEST(a_reset_is_found_while_reading_is_suspended)
+{
+    wire_t w;
+    wire_init(&w, WIRE_TCP);
+    w.a.opts.probe_interval_ms = 1;
+    ck_assert_int_eq(wire_open(&w, NULL), 0);
+    cvy_transport_readable_state_changed(w.a.t, false);
+    cvy_transport_close(w.b.t, CVY_CLOSE_RESET);
+    WIRE_UNTIL(&w, !w.a.t);
+    ck_assert_int_eq(w.a.cause, UV_ECONNRESET);
+    wire_fini(&w);
+}
+END_TEST
+
+/* T10: looking takes no byte, and an end of stream is no error. */
+START_TEST(a_probe_consumes_nothing)
+{
+    cvy_socket_t fds[2];
+    char bytes[8];
+    wire_tcp_fds(fds);
+    ck_assert_int_eq(send(fds[0], "bytes", 5, 0), 5);
+    ck_assert_int_eq(cvy__socket_close(fds[0]), 0);
+    ck_assert_int_eq(cvy__socket_probe(fds[1]), 0);
+    ck_assert_int_eq(recv(fds[1], bytes, sizeof bytes, 0), 5);
+    ck_assert_int_eq(cvy__socket_close(fds[1]), 0);
+}
+END_TEST
+
+/* T9: a reset works also where our end of stream is under way, which libuv alone refuses. */
+START_TEST(reset_while_draining_is_a_reset)
+{
+    wire_t w;
+    wire_init(&w, WIRE_TCP);
+    w.a.opts.high_bytes = 64 << 20;
+    w.a.r.hook = wire_hook;
+    w.a.r.flags = RECORD_SILENT;
+    ck_assert_int_eq(wire_open(&w, NULL), 0);
+    cvy_transport_readable_state_changed(w.b.t, false);
+    wire_source(&w.a, 16 << 20, 16 << 20);
+    cvy_transport_close(w.a.t, CVY_CLOSE_GRACEFUL);
+    wire_turns(&w, 3);
+    ck_assert_ptr_nonnull(w.a.t);
+    cvy_transport_close(w.a.t, CVY_CLOSE_RESET);
+    WIRE_UNTIL(&w, !w.a.t);
+    cvy_transport_readable_state_changed(w.b.t, true);
+    WIRE_UNTIL(&w, !w.b.t);
+    ck_assert_int_eq(w.b.cause, UV_ECONNRESET);
+    wire_fini(&w);
+}
+END_TEST
+
+/* The descriptor is lent while it is open. */
+START_TEST(fd_is_answered_until_closing)
+{
+    wire_t w;
+    wire_init(&w, WIRE_TCP);
+    cvy_socket_t fd;
+    ck_assert_int_eq(wire_open(&w, NULL), 0);
+    ck_assert_int_eq(cvy_transport_fd(w.a.t, &fd), 0);
+    cvy_transport_close(w.a.t, CVY_CLOSE_NOW);
+    ck_assert_int_eq(cvy_transport_fd(w.a.t, &fd), UV_EBADF);
+    wire_fini(&w);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("tcp");
+    ADD_TESTS(suite, "names and options", endpoints_are_uris, nodelay_is_on_unless_turned_off, options_reach_the_socket,
+              fd_is_answered_until_closing);
+    ADD_TESTS(suite, "resets", a_reset_is_found_while_reading_is_suspended, a_probe_consumes_nothing,
+              reset_while_draining_is_a_reset);
+    return test_run(suite);
+}
