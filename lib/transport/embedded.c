@@ -276,10 +276,10 @@ void cvy_embedded_free(cvy_embedded_t *e)
         return;
     cvy_transport_close(&e->t, CVY_CLOSE_NOW);
     cvy_embedded_run(e);
+    cvy__loop_end_embedded(e->loop); /* may call back: posts are cancelled */
     free_inbox(e);
     cvy_buf_fini(&e->sent);
     cvy__free(e->script);
-    cvy__loop_end_embedded(e->loop);
     cvy_transport_unref(&e->t);
 }
 
