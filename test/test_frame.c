@@ -331,6 +331,31 @@ START_TEST(a_trickling_frame_ends_at_the_deadline_measured_from_its_first_byte)
 }
 END_TEST
 
+START_TEST(a_trickling_header_ends_at_the_same_deadline)
+{
+    rig_t r = { .stage = &cvy_frame_stage, .opts = &(cvy_frame_opts_t){ .width = CVY_FRAME_VARINT } };
+    rig_open(&r);
+    for (int i = 0; i < 3; i++) { /* each byte is looked at */
+        ck_assert_uint_eq(r.errors, 0);
+        rig_feed(&r, "\x80", 1);
+        cvy_embedded_advance(r.e, 10000);
+    }
+    ck_assert_int_eq(r.error.code, UV_ETIMEDOUT);
+    rig_close(&r);
+}
+END_TEST
+
+START_TEST(a_frame_that_is_complete_has_no_deadline_any_more)
+{
+    rig_t r = plain;
+    rig_open(&r);
+    rig_feed_cut(&r, LIT("\0\0\0\1a"), 2);
+    cvy_embedded_advance(r.e, 100000);
+    ck_assert_uint_eq(r.errors, 0);
+    rig_close(&r);
+}
+END_TEST
+
 START_TEST(each_frame_has_a_deadline_of_its_own)
 {
     rig_t r = { .stage = &cvy_frame_stage, .opts = &(cvy_frame_opts_t){ .deadline_ms = 100 } };
@@ -376,6 +401,22 @@ START_TEST(a_suspended_stream_does_not_run_into_the_deadline)
 }
 END_TEST
 
+START_TEST(a_begun_frame_gets_its_time_again_when_reading_goes_on)
+{
+    rig_t r = plain;
+    rig_open(&r);
+    rig_feed(&r, LIT("\0\0"));
+    cvy_ctx_suspend(r.sink);
+    cvy_embedded_advance(r.e, 29000);
+    rig_resume(&r);
+    cvy_embedded_advance(r.e, 29999);
+    ck_assert_uint_eq(r.errors, 0);
+    cvy_embedded_advance(r.e, 1);
+    ck_assert_int_eq(r.error.code, UV_ETIMEDOUT);
+    rig_close(&r);
+}
+END_TEST
+
 /* M2. */
 START_TEST(end_of_stream_inside_a_frame_is_an_error)
 {
@@ -412,6 +453,8 @@ START_TEST(end_of_stream_waits_behind_held_frames)
     rig_t r = { .stage = &cvy_frame_stage, .suspend_at = SIZE_MAX, .half_close = true };
     rig_open(&r);
     rig_feed(&r, LIT(three));
+    ck_assert_int_eq(r.stage->on_read_closed(r.ctx), UV_EAGAIN);
+    ck_assert_uint_eq(r.errors, 0);
     cvy_embedded_end(r.e);
     for (size_t i = 1; i < 4; i++) {
         ck_assert_uint_eq(r.frames, i);
@@ -421,6 +464,21 @@ START_TEST(end_of_stream_waits_behind_held_frames)
     }
     ck_assert(r.read_closed);
     ck_assert_uint_eq(r.errors, 0);
+    rig_close(&r);
+}
+END_TEST
+
+START_TEST(removing_the_framer_lets_a_held_end_of_stream_go_on)
+{
+    rig_t r = { .stage = &cvy_frame_stage, .suspend_at = 1, .half_close = true };
+    rig_open(&r);
+    rig_feed(&r, LIT("\0\0\0\1a\0\0\0\1b"));
+    cvy_embedded_end(r.e);
+    cvy_conveyor_remove(cvy_embedded_conveyor(r.e), cvy_at_stage(&cvy_frame_stage));
+    ck_assert(!r.read_closed);
+    rig_resume(&r);
+    ck_assert_uint_eq(r.frames, 2);
+    ck_assert(r.read_closed);
     rig_close(&r);
 }
 END_TEST
@@ -748,6 +806,7 @@ START_TEST(outbound_frames_that_do_not_fit_are_refused)
     expect_refused(&(cvy_frame_opts_t){ .width = 2 }, 65536, UV_EMSGSIZE);
     expect_refused(&(cvy_frame_opts_t){ .max_frame = 10 }, 11, UV_EMSGSIZE);
     expect_refused(&(cvy_frame_opts_t){ .adjustment = 2 }, 1, UV_EMSGSIZE);
+    expect_refused(&(cvy_frame_opts_t){ .width = 8, .adjustment = 2 }, 1, UV_EMSGSIZE);
     expect_refused(&(cvy_frame_opts_t){ .offset = 2 }, 1, UV_EINVAL);
 }
 END_TEST
@@ -795,9 +854,12 @@ int main(void)
               an_oversize_frame_surfaces_none_of_the_frames_in_its_body, a_strip_longer_than_the_frame_is_final,
               garbage_for_a_varint_is_refused, an_announced_length_reserves_nothing,
               a_trickling_frame_ends_at_the_deadline_measured_from_its_first_byte, each_frame_has_a_deadline_of_its_own,
-              the_deadline_can_be_off, a_suspended_stream_does_not_run_into_the_deadline);
+              a_trickling_header_ends_at_the_same_deadline, a_frame_that_is_complete_has_no_deadline_any_more,
+              a_begun_frame_gets_its_time_again_when_reading_goes_on, the_deadline_can_be_off,
+              a_suspended_stream_does_not_run_into_the_deadline);
     ADD_TESTS(s, "end", end_of_stream_inside_a_frame_is_an_error, end_of_stream_goes_on_behind_a_handled_error,
-              end_of_stream_waits_behind_held_frames, end_of_stream_behind_held_frames_and_a_cut_one_is_an_error);
+              end_of_stream_waits_behind_held_frames, end_of_stream_behind_held_frames_and_a_cut_one_is_an_error,
+              removing_the_framer_lets_a_held_end_of_stream_go_on);
     ADD_TESTS(s, "flow", a_suspended_framer_emits_nothing_and_later_everything_in_order,
               removing_the_framer_passes_on_what_it_holds, removing_an_idle_framer_passes_on_a_begun_frame,
               a_poisoned_framer_passes_on_nothing_when_it_is_removed, closing_inside_a_frame_stops_the_rest,

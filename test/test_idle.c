@@ -181,6 +181,7 @@ START_TEST(a_suspend_between_two_looks_counts_as_well)
     log_t l = { 0 };
     cvy_embedded_t *e = open_with(&l, (cvy_idle_opts_t){ .read_ms = 100 });
     pass(e, 10);
+    cvy_embedded_feed(e, "x", 1);
     cvy_ctx_suspend(l.ctx);
     pass(e, 80);
     cvy_ctx_resume(l.ctx); /* at 90 */

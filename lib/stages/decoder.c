@@ -192,7 +192,6 @@ void cvy__decoder_on_removed(cvy_ctx_t *ctx)
     cvy__decoder_t *d = cvy_ctx_state(ctx);
     if (cvy_buf_len(&d->held)) cvy_fire_inbound_bytes(ctx, &d->held);
     cvy_buf_fini(&d->held);
-    if (d->flags & CLOSED) cvy_ctx_read_closed_next(ctx);
 }
 
 static bool find_in(const uint8_t *chunk, size_t n, const uint8_t *bytes, size_t count, size_t *at)

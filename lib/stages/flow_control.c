@@ -130,7 +130,6 @@ static void flow_control_removed(cvy_ctx_t *ctx)
         cvy__free(f->waiting);
         f->waiting = NULL;
     }
-    if (f->closed) cvy_ctx_read_closed_next(ctx);
 }
 
 const cvy_stage_t cvy_flow_control_stage = {
