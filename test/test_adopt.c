@@ -28,7 +28,7 @@ START_TEST(an_init_that_refuses_leaves_the_descriptor)
     ck_assert_int_eq(cvy__socket_error(fds[0]), 0);
     ck_assert_int_eq(cvy_transport_adopt(&t, loop, fds[0], NULL, NULL, NULL), 0);
     ck_assert_str_eq(cvy_transport_kind(t), "tcp");
-    cvy_loop_unref(loop);
+    wire_end_loop(loop);
     cvy__socket_close(fds[1]);
 }
 END_TEST
@@ -42,7 +42,7 @@ START_TEST(a_loop_that_ends_adopts_nothing)
     wire_tcp_fds(fds);
     cvy_loop_stop(loop);
     ck_assert_int_eq(cvy_transport_adopt(&t, loop, fds[0], NULL, NULL, NULL), UV_ESHUTDOWN);
-    cvy_loop_unref(loop);
+    wire_end_loop(loop);
     ck_assert_int_eq(cvy__socket_close(fds[0]), 0);
     ck_assert_int_eq(cvy__socket_close(fds[1]), 0);
 }
@@ -58,7 +58,7 @@ START_TEST(bad_options_are_refused)
     wire_tcp_fds(fds);
     ck_assert_int_eq(cvy_transport_adopt(&t, loop, fds[0], &bad, NULL, NULL), UV_EINVAL);
     cvy_loop_turn(loop, 0);
-    cvy_loop_unref(loop);
+    wire_end_loop(loop);
     ck_assert_int_eq(cvy__socket_close(fds[0]), 0);
     ck_assert_int_eq(cvy__socket_close(fds[1]), 0);
 }
@@ -88,7 +88,7 @@ START_TEST(what_is_no_stream_is_refused)
     ck_assert_int_eq(adopt(loop, listener), UV_EINVAL);
     ck_assert_int_eq(adopt(loop, udp), UV_EINVAL);
     ck_assert(!close(file) && !close(listener) && !close(udp));
-    cvy_loop_unref(loop);
+    wire_end_loop(loop);
 }
 END_TEST
 
@@ -150,7 +150,7 @@ START_TEST(plain_pipes_go_one_way)
     ck_assert_int_eq(out.cause, 0);
     recorder_log_fini(&in.log);
     recorder_log_fini(&out.log);
-    cvy_loop_unref(loop);
+    wire_end_loop(loop);
 }
 END_TEST
 
@@ -171,7 +171,7 @@ START_TEST(a_pipe_without_reader_is_epipe)
         cvy_loop_turn(loop, 100);
     ck_assert_int_eq(out.cause, UV_EPIPE);
     recorder_log_fini(&out.log);
-    cvy_loop_unref(loop);
+    wire_end_loop(loop);
 }
 END_TEST
 
@@ -194,7 +194,7 @@ START_TEST(standard_descriptors_stay_open)
     close(saved);
     close(fds[1]);
     recorder_log_fini(&in.log);
-    cvy_loop_unref(loop);
+    wire_end_loop(loop);
 }
 END_TEST
 #endif

@@ -53,10 +53,10 @@ static bool both_gone(const wire_t *w)
 /* E5, E6, T8, T9, L2: a says hello when active; b answers; a closes on the answer. The whole order, on both sides. */
 START_OVER_KINDS(order_of_events)
 {
-    const recorder_rule_t at_a[] = { { "active", 1, RECORD_WRITE, "hello", 0 },
-                                     { "bytes", 1, RECORD_GRACEFUL, NULL, 0 },
-                                     { 0 } };
-    const recorder_rule_t at_b[] = { { "bytes", 1, RECORD_ECHO, NULL, 0 }, { 0 } };
+    static const recorder_rule_t at_a[] = { { "active", 1, RECORD_WRITE, "hello", 0 },
+                                            { "bytes", 1, RECORD_GRACEFUL, NULL, 0 },
+                                            { 0 } };
+    static const recorder_rule_t at_b[] = { { "bytes", 1, RECORD_ECHO, NULL, 0 }, { 0 } };
     w.a.r.rules = at_a;
     w.b.r.rules = at_b;
     ck_assert_int_eq(wire_open(&w, NULL), 0);
@@ -107,9 +107,9 @@ END_OVER_KINDS
 /* T8, T9: each side ends its own stream; the other direction lives on. */
 START_OVER_KINDS(half_close_leaves_the_other_direction)
 {
-    const recorder_rule_t at_b[] = { { "read-closed", 1, RECORD_WRITE, "answer", 0 },
-                                     { "read-closed", 1, RECORD_END, NULL, 0 },
-                                     { 0 } };
+    static const recorder_rule_t at_b[] = { { "read-closed", 1, RECORD_WRITE, "answer", 0 },
+                                            { "read-closed", 1, RECORD_END, NULL, 0 },
+                                            { 0 } };
     w.b.r.rules = at_b;
     w.a.r.flags = w.b.r.flags = RECORD_NO_TURNS;
     w.a.opts.allow_half_close = w.b.opts.allow_half_close = 1;
@@ -260,7 +260,7 @@ END_OVER_KINDS
 /* T2, T6: suspended in the read callback itself, not one byte follows, however much comes; resumed, all of it. */
 START_OVER_KINDS(suspend_in_a_read_callback_is_effective_at_once)
 {
-    const recorder_rule_t at_b[] = { { "bytes", 1, RECORD_SUSPEND, NULL, 0 }, { 0 } };
+    static const recorder_rule_t at_b[] = { { "bytes", 1, RECORD_SUSPEND, NULL, 0 }, { 0 } };
     w.b.r.rules = at_b;
     w.b.r.hook = w.a.r.hook = wire_hook;
     w.a.r.flags = w.b.r.flags = RECORD_SILENT;
@@ -282,7 +282,7 @@ END_OVER_KINDS
 /* T8: the end of stream waits behind the bytes while reading is suspended. */
 START_OVER_KINDS(end_of_stream_waits_while_suspended)
 {
-    const recorder_rule_t at_b[] = { { "active", 1, RECORD_SUSPEND, NULL, 0 }, { 0 } };
+    static const recorder_rule_t at_b[] = { { "active", 1, RECORD_SUSPEND, NULL, 0 }, { 0 } };
     w.b.r.rules = at_b;
     w.b.r.flags = RECORD_NO_TURNS;
     ck_assert_int_eq(wire_open(&w, NULL), 0);
@@ -500,7 +500,7 @@ static void still_alive(wire_t *w)
 /* M3: whichever allocation fails, of ours or of segments, costs the connection it was for and no other. */
 START_OVER_KINDS(a_failed_allocation_costs_one_connection)
 {
-    const recorder_rule_t answer_once[] = { { "bytes", 0, RECORD_ECHO, NULL, 0 }, { 0 } };
+    static const recorder_rule_t answer_once[] = { { "bytes", 0, RECORD_ECHO, NULL, 0 }, { 0 } };
     w.b.r.rules = answer_once;
     w.a.r.flags = w.b.r.flags = RECORD_SILENT;
     ck_assert_int_eq(wire_open(&w, NULL), 0);

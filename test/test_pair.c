@@ -224,8 +224,7 @@ START_TEST(an_abandoned_side_is_a_reset)
     while (atomic_load(&e.cause) == 1)
         cvy_loop_turn(e.loop, 5);
     ck_assert_int_eq(atomic_load(&e.cause), UV_ECONNRESET);
-    cvy_loop_unref(e.loop);
-    ck_assert_int_eq(wire_segments_live, 0);
+    wire_end_loop(e.loop);
 }
 END_TEST
 
@@ -249,7 +248,7 @@ START_TEST(an_init_that_refuses)
     ck_assert_int_eq(cvy_transport_pair(&good, &bad, &t), 0);
     while (atomic_load(&e.cause) == 1)
         cvy_loop_turn(e.loop, 5);
-    cvy_loop_unref(e.loop);
+    wire_end_loop(e.loop);
     ck_assert_uint_eq(cvy__memory_live(), live);
 }
 END_TEST

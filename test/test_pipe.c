@@ -86,7 +86,7 @@ static void check_names(const char *path, size_t n, const char *uri)
     ck_assert_str_eq(cvy_transport_other_endpoint(client), uri);
     ck_assert_str_eq(cvy_transport_self_endpoint(server), uri);
     ck_assert_str_eq(cvy_transport_other_endpoint(server), "unix:");
-    cvy_loop_unref(loop);
+    wire_end_loop(loop);
 }
 
 /* T12 */

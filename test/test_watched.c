@@ -118,8 +118,7 @@ static void set_up(void)
 
 static void tear_down(void)
 {
-    cvy_loop_unref(loop);
-    ck_assert_int_eq(wire_segments_live, 0);
+    wire_end_loop(loop);
     ck_assert_int_eq(cvy__socket_close(fds[0]), 0); /* what the transport closed is only counted */
     ck_assert_int_eq(cvy__socket_close(fds[1]), 0);
 }

@@ -95,6 +95,14 @@ cvy_loop_t *wire_new_loop(void)
     return cvy_loop_new(&loop, &opts) ? NULL : loop;
 }
 
+void wire_end_loop(cvy_loop_t *loop)
+{
+    cvy_loop_stop(loop);
+    cvy_loop_run(loop); /* a transport has a reference of its own, so that letting go alone would end nothing */
+    cvy_loop_unref(loop);
+    ck_assert_int_eq(wire_segments_live, 0);
+}
+
 /* The watched kind: a TCP socket by recv and send */
 
 long wire_watched_writes;

@@ -63,6 +63,8 @@ const char *wire_name(wire_kind_t kind);
 /* The segments' allocator of the wire's loops: counts, and fails the n-th call from now (0: none). */
 extern long wire_segments_live, wire_segments_taken, wire_segments_fail;
 cvy_loop_t *wire_new_loop(void);
+/* Ends what is open on it, frees it, and checks that no segment is left. */
+void wire_end_loop(cvy_loop_t *loop);
 /* Of the watched kind: calls of write_some that took something. */
 extern long wire_watched_writes;
 extern const cvy_transport_ops_t wire_watched_ops;
