@@ -69,7 +69,7 @@ bool cvy__transport_may_read(cvy_transport_t *t)
     const cvy__limits_t *l = &t->opts->limits;
     if (discarding(t))
         return true;
-    if (t->phase != CVY__OPEN || cvy__conveyor_suspended(&t->conveyor))
+    if (t->phase != CVY__OPEN || t->read_state != CVY_READ_READING) /* resumed, it waits for the walk, which ends in HEAD */
         return false;
     if (t->read_turn != t->loop->turns) {
         t->read_turn = t->loop->turns;
