@@ -1,8 +1,8 @@
 /*
- * Keeps a quiet connection alive and notices a dead peer: sends some bytes when nothing was written for interval_ms, and closes when
- * nothing was read for timeout_ms. It adds an idle stage of its own right in front of it, and takes that away again.
+ * Keeps a quiet connection alive and notices a dead peer: sends some bytes when nothing was written for interval_ms, and
+ * closes when nothing was read for timeout_ms. It adds an idle stage of its own right in front of it, and takes that away again.
  *
- * It closes at once (CVY_CLOSE_NOW) with UV_ETIMEDOUT as the cause: a graceful close would wait for a peer that is not there.
+ * No beat is added to bytes that are still queued. It closes at once (CVY_CLOSE_NOW) with UV_ETIMEDOUT as the cause: a graceful close would wait for a peer that is not there.
  * The close starts at this stage and goes outbound, so put it in front of stages that want to say goodbye, or behind
  * those that must see it. Idle events of other idle stages pass.
  */
