@@ -101,6 +101,7 @@ int cvy_fire_inbound_bytes(cvy_ctx_t *ctx, cvy_buf_t *in)
 void cvy__fire_outbound_bytes(cvy_ctx_t *ctx, cvy_buf_t *out)
 {
     ON_LOOP(ctx);
+    bool outermost = hold(ctx);
     if (!muted(ctx)) {
         cvy_ctx_t *to = ctx->bytes_out;
         if (ctx->conveyor->flushes)
@@ -115,6 +116,7 @@ void cvy__fire_outbound_bytes(cvy_ctx_t *ctx, cvy_buf_t *out)
         }
     }
     cvy_buf_fini(out);
+    let_go(ctx, outermost);
 }
 
 int cvy_fire_outbound_bytes(cvy_ctx_t *ctx, cvy_buf_t *out)

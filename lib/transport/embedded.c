@@ -203,19 +203,9 @@ static bool deferred(const cvy_loop_t *loop)
     return !cvy__link_alone(&loop->turn) || !cvy__link_alone(&loop->work) || !cvy__link_alone(&loop->flush);
 }
 
-/* Inside a callback, also one that a call from outside the loop made: a write through the stages, say. */
-static bool inside(const cvy_embedded_t *e)
-{
-    const cvy_conveyor_t *c = &e->t.conveyor;
-    for (const cvy_ctx_t *at = c->head.next; at != &c->tail; at = at->next)
-        if (at->busy)
-            return true;
-    return e->loop->root != 0;
-}
-
 void cvy_embedded_run(cvy_embedded_t *e)
 {
-    if (inside(e))
+    if (e->loop->root)
         return;
     bool moved = true;
     for (int i = 0; moved && i < TURNS; i++) {
@@ -411,7 +401,7 @@ void cvy_embedded_unblock(cvy_embedded_t *e)
 
 void cvy_embedded_advance(cvy_embedded_t *e, uint64_t ms)
 {
-    if (inside(e))
+    if (e->loop->root)
         return;
     cvy_loop_t *loop = e->loop;
     uint64_t until = loop->now_ms + ms, next;
