@@ -118,4 +118,22 @@ static inline void tear_down(void)
         .name = text, .log = &history, .flags = RECORD_PASS | RECORD_NO_TURNS \
     }
 
+/* A hook that does one thing at one event of one recorder: arg points to one of these. */
+typedef struct deed {
+    const char *on;
+    void (*run)(recorder_t *r, cvy_ctx_t *ctx, cvy_buf_t *in);
+} deed_t;
+
+static inline void do_deed(recorder_t *r, cvy_ctx_t *ctx, const char *event, cvy_buf_t *in)
+{
+    const deed_t *deed = r->arg;
+    if (!strcmp(deed->on, event)) deed->run(r, ctx, in);
+}
+
+#define DOES(event, function)         \
+    .hook = do_deed, .arg = &(deed_t) \
+    {                                 \
+        event, function               \
+    }
+
 #endif

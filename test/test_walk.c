@@ -2,24 +2,6 @@
 #include "fixture_chain.h"
 #include "support.h"
 
-/* A hook that does one thing at one event of one recorder: arg points to one of these. */
-typedef struct deed {
-    const char *on;
-    void (*run)(recorder_t *r, cvy_ctx_t *ctx, cvy_buf_t *in);
-} deed_t;
-
-static void do_deed(recorder_t *r, cvy_ctx_t *ctx, const char *event, cvy_buf_t *in)
-{
-    const deed_t *deed = r->arg;
-    if (!strcmp(deed->on, event)) deed->run(r, ctx, in);
-}
-
-#define DOES(event, function)         \
-    .hook = do_deed, .arg = &(deed_t) \
-    {                                 \
-        event, function               \
-    }
-
 static recorder_t extra; /* added by a deed */
 
 static void set_up_walk(void)
