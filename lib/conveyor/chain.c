@@ -115,7 +115,7 @@ void cvy__chain_free_tombstones(cvy_conveyor_t *c)
 static void open_between(cvy_ctx_t *before, cvy_ctx_t *last)
 {
     for (cvy_ctx_t *at = before; at != last; at = at->next)
-        at->next->flags &= ~(uint32_t)CVY__CTX_ADDING;
+        at->next->flags &= ~(uint32_t)CVY__CTX_ASIDE;
     cvy__chain_rebuild(last->conveyor);
     for (cvy_ctx_t *at = before; at != last; at = at->next)
         cvy__walk_active_one(at->next);
@@ -224,11 +224,15 @@ int cvy_conveyor_remove(cvy_conveyor_t *c, cvy_anchor_t at)
     return 0;
 }
 
-/* All are added before any becomes active and before the old one goes: nothing travels in between. */
+/* All are added before any becomes active and before the old one goes. It is stepped over from the start, so that what the new ones
+ * say first does not pass through it. */
 static int replace(cvy_ctx_t *old, const cvy_stage_with_t *with, size_t n)
 {
     cvy_ctx_t *last = old;
+    uint32_t aside = old->flags & CVY__CTX_ASIDE;
     int err = 0;
+    old->flags |= CVY__CTX_ASIDE;
+    cvy__chain_rebuild(old->conveyor);
     for (size_t i = 0; i < n && !err; i++)
         err = add_behind(last, with[i].stage, with[i].opts, &last);
     if (err) {
@@ -236,6 +240,8 @@ static int replace(cvy_ctx_t *old, const cvy_stage_with_t *with, size_t n)
             prev = last->prev;
             cvy__ctx_remove(last);
         }
+        old->flags = (old->flags & ~(uint32_t)CVY__CTX_ASIDE) | aside;
+        cvy__chain_rebuild(old->conveyor);
         return err;
     }
     open_between(old, last);

@@ -20,8 +20,8 @@ enum {                        /* cvy_ctx.flags */
     CVY__CTX_DEAD = 8,        /* on_removed has returned: what it fires is disposed of */
     CVY__CTX_NO_REMOVED = 16, /* on_added failed, or on_removed was called: not (again) */
     CVY__CTX_TIMER = 32,      /* a cvy_timer_t stands before the state */
-    CVY__CTX_HOLD_PAUSES = 128, /* its hold of active took a read suspend for it */
-    CVY__CTX_ADDING = 64,     /* inside the call that adds it: walkers step over it, it may be found and may fire */
+    CVY__CTX_ASIDE = 64,      /* inside the call that adds or replaces it: walkers step over it, it may be found and may fire */
+    CVY__CTX_HOLD_PAUSES = 128 /* its hold of active took a read suspend for it */
 };
 
 enum { /* cvy_event_type_t.builtin */
@@ -174,7 +174,7 @@ void cvy__walk_forget(cvy_ctx_t *ctx); /* ctx is removed: nothing waits for it a
 
 static inline bool cvy__ctx_skipped(const cvy_ctx_t *ctx)
 {
-    return (ctx->flags & (CVY__CTX_REMOVED | CVY__CTX_ADDING)) != 0;
+    return (ctx->flags & (CVY__CTX_REMOVED | CVY__CTX_ASIDE)) != 0;
 }
 
 /* The neighbours that events see. HEAD and TAIL are never skipped. */

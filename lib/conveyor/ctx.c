@@ -46,7 +46,7 @@ cvy_ctx_t *cvy__ctx_new(cvy_conveyor_t *c, const cvy_stage_t *stage)
         return NULL;
     ctx->stage = stage;
     ctx->conveyor = c;
-    ctx->flags = CVY__CTX_ADDING;
+    ctx->flags = CVY__CTX_ASIDE;
     if (stage->on_timer) {
         ctx->flags |= CVY__CTX_TIMER;
         cvy__timer_init_internal(timer_of(ctx), c->loop, on_timer, ctx);
