@@ -16,8 +16,8 @@ START_TEST(unnamed_ends_say_so)
         ck_assert_str_eq(cvy_transport_self_endpoint(w.a.t), "unix:");
         ck_assert_str_eq(cvy_transport_other_endpoint(w.a.t), "unix:");
     } else {
-        ck_assert_int_eq(strncmp(cvy_transport_self_endpoint(w.a.t), "pipe://cvy-wire-", 16), 0);
-        ck_assert_str_eq(cvy_transport_self_endpoint(w.a.t), cvy_transport_other_endpoint(w.a.t));
+        ck_assert_str_eq(cvy_transport_self_endpoint(w.a.t), "pipe:");
+        ck_assert_int_eq(strncmp(cvy_transport_other_endpoint(w.a.t), "pipe:", 5), 0);
     }
     ck_assert_ptr_null(cvy_transport_self_address(w.a.t));
     wire_fini(&w);

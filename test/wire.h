@@ -29,6 +29,7 @@ typedef struct wire {
     wire_kind_t kind;
     wire_end_t a, b;
     bool own_loops;
+    long segments; /* live before it */
 } wire_t;
 
 /* Zeroes w and prepares both ends; options, rules, flags and hooks are set between init and open. */

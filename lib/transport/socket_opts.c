@@ -3,9 +3,11 @@
 
 #include "base/system.h"
 
+/* UV_UNKNOWN: how libuv says WSAENOPROTOOPT, which Windows before 10 1709 answers to the time of keepalive. */
 static int unless_absent(int err)
 {
-    return err == UV_ENOTSUP || err == UV_ENOTSOCK || err == UV_ENOPROTOOPT ? 0 : err;
+    bool absent = err == UV_ENOTSUP || err == UV_ENOTSOCK || err == UV_ENOPROTOOPT || err == UV_UNKNOWN;
+    return absent ? 0 : err;
 }
 
 static int buffer_size(int64_t bytes)
@@ -20,7 +22,7 @@ static int apply_tcp(uv_tcp_t *tcp, const cvy_transport_opts_t *opts)
     uv_os_fd_t os_fd;
     /* Refused where the peer has reset already (macOS): reading will tell. */
     if (opts->nodelay != CVY_OFF) uv_tcp_nodelay(tcp, 1);
-    if (opts->keepalive_s > 0) err = uv_tcp_keepalive(tcp, 1, (unsigned)buffer_size(opts->keepalive_s));
+    if (opts->keepalive_s > 0) err = unless_absent(uv_tcp_keepalive(tcp, 1, (unsigned)buffer_size(opts->keepalive_s)));
     if (err || (opts->linger_s <= 0 && opts->user_timeout_ms <= 0)) return err;
     err = uv_fileno((uv_handle_t *)tcp, &os_fd);
     if (err) return err;
