@@ -114,7 +114,8 @@ static void build(cvy__accepted_t *c)
 {
     cvy_listener_t *l = c->lane->listener;
     cvy_transport_t *t = NULL;
-    int err = atomic_load(&l->cut) ? UV_ECANCELED : c->acceptor->ops->build(c, &t);
+    bool closed = atomic_load(&l->state) == CVY_LISTENER_CLOSED; /* as if it were still in the backlog */
+    int err = closed ? UV_ECANCELED : c->acceptor->ops->build(c, &t);
     if (err) {
         drop(c, err);
         return;

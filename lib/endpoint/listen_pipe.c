@@ -61,10 +61,11 @@ static int bind_pipe(cvy__acceptor_t *a)
 static bool accept_one(cvy__acceptor_t *a)
 {
     cvy__accepted_t what = { 0 };
-    if (!cvy__acceptor_wanted(a) || !cvy__place_take(a->lane->listener)) return false;
+    if (!a->waiting || !cvy__acceptor_wanted(a) || !cvy__place_take(a->lane->listener)) return false;
     int err = cvy__stream_new_pipe(&what.stream, a->lane->loop);
     if (!err) {
         err = uv_accept((uv_stream_t *)a->pipe, cvy__stream_handle(what.stream));
+        a->waiting = err != UV_EAGAIN;
         if (err) cvy__stream_discard(what.stream);
     }
     if (err) return cvy__acceptor_refused(a, err) && err != UV_EAGAIN;
@@ -89,6 +90,7 @@ static void on_connection(uv_stream_t *stream, int status)
     cvy__acceptor_t *a = server->acceptor;
     if (!a) return;
     cvy__loop_enter(server->loop);
+    a->waiting = true;
     if (status)
         cvy__acceptor_trouble(a, status);
     else

@@ -64,8 +64,8 @@ struct cvy__acceptor {
     cvy_watch_t *watch;             /* listen_socket.c */
     cvy__acceptor_thread_t *thread; /* listen_thread.c */
     uv_pipe_t *pipe;                /* listen_pipe.c */
-    bool waiting;
-    cvy__link_t name; /* inproc.c: in the list of names */
+    bool waiting;                   /* clients, as far as we know */
+    cvy__link_t name;               /* inproc.c: in the list of names */
     cvy__link_t queue;
     size_t queued;
 };
@@ -97,7 +97,7 @@ struct cvy_listener {
     atomic_bool limited; /* max_connections reached */
     atomic_bool episode;
     atomic_bool finished;     /* on_shutdown was called */
-    atomic_bool cut;          /* loop 0 ends: nothing is lent any more */
+    atomic_bool cut;          /* loop 0 ends */
     atomic_bool waiting;      /* listen_and_wait */
     atomic_size_t delivering; /* callbacks of connections that are on some stack */
     atomic_size_t pending;    /* acceptors not yet closed, and connections between two threads */

@@ -2,8 +2,8 @@
  * What a listener decides on its first loop: troubles, the retry after them, the limit, and the end.
  *
  * The end comes when the state is closed and nothing is pending: no acceptor open, no connection on its way between two threads. Then
- * on_shutdown is the last callback. When loop 0 itself ends nothing can be waited for: `cut` keeps new deliveries from calling
- * back, and those that are calling back at this moment are waited for.
+ * on_shutdown is the last callback. When loop 0 itself ends that can't be waited for: what is on its way finds the state closed,
+ * and only those that are calling back at this moment are waited for.
  */
 #include "endpoint/listener.h"
 
