@@ -124,7 +124,7 @@ void cvy__transport_closed(cvy_transport_t *t)
 
 int cvy_transport_close(cvy_transport_t *t, cvy_close_verb_t verb)
 {
-    if (!cvy_loop_in_thread(t->loop))
+    if (cvy__loop_own(t->loop))
         return UV_EPERM;
     cvy__transport_close_with(t, verb, 0, false);
     return 0;
@@ -143,7 +143,7 @@ static void flush_stages(cvy_transport_t *t)
 
 int cvy_transport_shutdown(cvy_transport_t *t, int err)
 {
-    if (!cvy_loop_in_thread(t->loop))
+    if (cvy__loop_own(t->loop))
         return UV_EPERM;
     if (t->phase > CVY__OPEN)
         return 0;
@@ -155,7 +155,7 @@ int cvy_transport_shutdown(cvy_transport_t *t, int err)
 
 int cvy_transport_shutdown_write(cvy_transport_t *t)
 {
-    if (!cvy_loop_in_thread(t->loop))
+    if (cvy__loop_own(t->loop))
         return UV_EPERM;
     if (t->phase != CVY__OPEN)
         return UV_EPIPE;

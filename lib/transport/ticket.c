@@ -54,7 +54,7 @@ void cvy__transport_fail_tickets(cvy_transport_t *t)
 
 int cvy_transport_flush(cvy_transport_t *t, cvy_flush_cb cb, void *arg)
 {
-    if (!cvy_loop_in_thread(t->loop))
+    if (cvy__loop_own(t->loop))
         return UV_EPERM;
     if (t->phase >= CVY__CLOSING)
         return UV_EPIPE;
