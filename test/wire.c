@@ -403,6 +403,16 @@ bool wire_half_closes(wire_kind_t kind)
 #endif
 }
 
+bool wire_copies(wire_kind_t kind)
+{
+    return !wire_half_closes(kind);
+}
+
+bool wire_gone(const wire_t *w)
+{
+    return !w->a.t && !w->b.t;
+}
+
 const char *wire_name(wire_kind_t kind)
 {
     static const char *const names[] = { "tcp", "pipe", "inproc", "inproc", "wired" };

@@ -59,7 +59,11 @@ void wire_hook(recorder_t *r, cvy_ctx_t *ctx, const char *event, cvy_buf_t *in);
 /* Whether the kind has a reset that the peer can tell from an end, and an end of stream that leaves the other direction open. */
 bool wire_resets(wire_kind_t kind);
 bool wire_half_closes(wire_kind_t kind);
+/* libuv allocates and copies what is written: pipes on Windows. */
+bool wire_copies(wire_kind_t kind);
 const char *wire_name(wire_kind_t kind);
+/* Both ends are gone. */
+bool wire_gone(const wire_t *w);
 
 /* The segments' allocator of the wire's loops: counts, and fails the n-th call from now (0: none). */
 extern long wire_segments_live, wire_segments_taken, wire_segments_fail;
@@ -69,6 +73,20 @@ void wire_end_loop(cvy_loop_t *loop);
 /* Of the watched kind: calls of write_some that took something. */
 extern long wire_watched_writes;
 extern const cvy_transport_ops_t wire_watched_ops;
+
+/* A test that runs once per kind, with a wire w; its body stands in braces between the two. */
+#define START_OVER_KINDS(name) \
+    START_TEST(name)           \
+    {                          \
+        wire_t w;              \
+        wire_init(&w, (wire_kind_t)_i);
+
+#define END_OVER_KINDS \
+    wire_fini(&w);     \
+    }                  \
+    END_TEST
+
+#define ADD_OVER_KINDS(tc, test) tcase_add_loop_test(tc, test, 0, WIRE_KINDS)
 
 /* Two connected descriptors. */
 void wire_tcp_fds(cvy_socket_t fds[2]);
