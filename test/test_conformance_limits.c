@@ -122,6 +122,28 @@ START_OVER_KINDS(an_echoed_message_allocates_nothing)
 }
 END_OVER_KINDS
 
+/* M4, T7: nor does one that has to wait for room. */
+START_OVER_KINDS(a_stalled_write_allocates_nothing)
+{
+    w.a.r.hook = w.b.r.hook = wire_hook;
+    w.a.r.flags = w.b.r.flags = RECORD_SILENT;
+    w.a.opts.send_buffer = w.b.opts.receive_buffer = 65536;
+    ck_assert_int_eq(wire_open(&w, NULL), 0);
+    wire_source(&w.a, 2 << 20, 3000);
+    WIRE_UNTIL(&w, w.b.r.bytes == 2 << 20);
+    long calls = uv_calls;
+    int stalls = recorder_seen(&w.a.r, "outbound-suspend");
+    cvy__memory_fail(1);
+    wire_source(&w.a, 6 << 20, 3000);
+    WIRE_UNTIL(&w, w.b.r.bytes == 6 << 20);
+    ck_assert(!cvy__memory_failed());
+    cvy__memory_fail(0);
+    if (!wire_copies(w.kind)) ck_assert_int_eq(uv_calls - calls, 0);
+    ck_assert_int_gt(recorder_seen(&w.a.r, "outbound-suspend"), stalls);
+    ck_assert_uint_eq(w.b.wrong, 0);
+}
+END_OVER_KINDS
+
 /* Opens a wire next to w, talks over it and closes it. Its failure is its own. */
 static void talk(const wire_t *w)
 {
@@ -227,6 +249,7 @@ int main(void)
     ADD_OVER_KINDS(tc, a_hot_peer_starves_nobody);
     ADD_OVER_KINDS(tc, an_idle_connection_holds_no_read_buffer);
     ADD_OVER_KINDS(tc, an_echoed_message_allocates_nothing);
+    ADD_OVER_KINDS(tc, a_stalled_write_allocates_nothing);
     ADD_OVER_KINDS(tc, a_failed_allocation_costs_one_connection);
     ADD_OVER_KINDS(tc, close_inside_every_callback);
     suite_add_tcase(suite, tc);

@@ -91,7 +91,7 @@ int cvy__socket_probe(cvy_socket_t fd)
 const cvy__write_limits_t *cvy__write_limits(bool tcp)
 {
     /* uv_write copies up to 4 views without allocating. 1 GiB: results are ints, and macOS refuses 2 GB. */
-    static const cvy__write_limits_t limits = { .try_views = 64, .views = 4, .bytes = 1 << 30 };
+    static const cvy__write_limits_t limits = { .try_views = 256, .views = 4, .bytes = 1 << 30 };
     (void)tcp;
     return &limits;
 }

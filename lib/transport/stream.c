@@ -17,7 +17,9 @@
 
 /* Requests a loop keeps for the next write: more connections than that are rarely stalled at once. About 200 bytes each. */
 #define KEEP_REQUESTS 64
-#define MAX_VIEWS     64
+/* 900 views of 600 B into a local socket: 68 us by 64 at a time, 56 by 256, 52 by 1024, which is 16 KiB of stack. */
+#define TRY_VIEWS     256
+#define LATER_VIEWS   64
 
 struct cvy__stream_request {
     union {
@@ -198,10 +200,15 @@ void cvy__stream_read_stop(cvy_transport_t *t)
 
 /* Writing */
 
+static size_t at_most(size_t n, size_t limit)
+{
+    return n < limit ? n : limit;
+}
+
 /* At most max views of at most limit bytes from the head of out, cut to fit; *bytes: how many. */
 static unsigned gather(const cvy_buf_t *out, uv_buf_t *views, size_t max, size_t limit, size_t *bytes)
 {
-    unsigned n = (unsigned)cvy_buf_views(out, views, max < MAX_VIEWS ? max : MAX_VIEWS);
+    unsigned n = (unsigned)cvy_buf_views(out, views, max);
     *bytes = 0;
     for (unsigned i = 0; i < n; i++) {
         size_t room = limit - *bytes;
@@ -237,10 +244,10 @@ static void on_written(uv_write_t *req, int status)
 static int write_later(cvy__stream_t *s, const cvy_buf_t *out)
 {
     const cvy__write_limits_t *limits = cvy__write_limits(s->tcp);
-    uv_buf_t views[MAX_VIEWS];
+    uv_buf_t views[LATER_VIEWS];
     cvy__stream_request_t *r = take_request(s);
     if (!r) return UV_ENOMEM;
-    unsigned n = gather(out, views, limits->views, limits->bytes, &r->bytes);
+    unsigned n = gather(out, views, at_most(limits->views, LATER_VIEWS), limits->bytes, &r->bytes);
     r->uv.write.data = r;
     int err = uv_write(&r->uv.write, &s->uv.stream, views, n, on_written);
     if (err) {
@@ -255,11 +262,11 @@ int cvy__stream_write(cvy_transport_t *t, const cvy_buf_t *out)
 {
     cvy__stream_t *s = cvy__stream_of(t);
     const cvy__write_limits_t *limits = cvy__write_limits(s->tcp);
-    uv_buf_t views[MAX_VIEWS];
+    uv_buf_t views[TRY_VIEWS];
     size_t bytes;
     int taken = UV_EAGAIN;
     if (limits->try_views && !s->full) {
-        unsigned n = gather(out, views, limits->try_views, limits->bytes, &bytes);
+        unsigned n = gather(out, views, at_most(limits->try_views, TRY_VIEWS), limits->bytes, &bytes);
         taken = uv_try_write(&s->uv.stream, views, n);
         if (taken > 0) s->full = (size_t)taken < bytes;
     }
