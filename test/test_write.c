@@ -399,8 +399,10 @@ START_TEST(at_most_one_pair_of_writability_events_comes_in_a_turn)
     turn_of_resume = 0;
     a.hook = again_on_resume;
     open_with(&small);
+    cvy_embedded_block(e, true);
     below(300);
     turn();
+    cvy_embedded_block(e, false);
     ck_assert_int_eq(recorder_seen(&a, "outbound-suspend"), 21);
     ck_assert_int_eq(recorder_seen(&a, "outbound-resume"), 21);
     ck_assert_ptr_eq(strstr(recorder_text(&notes), "a: outbound-suspend\na: outbound-suspend"), NULL);
