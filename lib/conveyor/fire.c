@@ -127,6 +127,7 @@ int cvy_fire_outbound_bytes(cvy_ctx_t *ctx, cvy_buf_t *out)
 
 int cvy_fire_outbound_copy(cvy_ctx_t *ctx, const void *bytes, size_t n)
 {
+    ON_LOOP(ctx);
     cvy_buf_t b;
     cvy_buf_init(&b, cvy_ctx_pool(ctx));
     int err = cvy_buf_append(&b, bytes, n);
