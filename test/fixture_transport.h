@@ -43,6 +43,7 @@ static void finish(void)
 {
     if (!e) return;
     cvy_loop_t *loop = cvy_loop_ref(cvy_embedded_loop(e));
+    a.rules = b.rules = NULL; /* the test's own, whose scope has ended */
     cvy_embedded_free(e);
     recorder_fini(&a);
     recorder_fini(&b);

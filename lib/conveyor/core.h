@@ -81,6 +81,7 @@ typedef struct cvy__owner {
     void (*read_suspended)(cvy_transport_t *t, bool suspended);                     /* the first holder came, the last one went */
     void (*dirty)(cvy_transport_t *t);          /* a stage may hold outbound bytes: run the flush walk this turn */
     void (*active_begun)(cvy_transport_t *t);   /* the walk of active has gone as far as it could */
+    void (*relieve)(cvy_transport_t *t);        /* send what the kernel takes, now */
     void (*settle)(cvy_transport_t *t);         /* CVY__TODO_OWNER, behind all else */
     void (*dropped)(cvy_transport_t *t, size_t n); /* bytes that reached TAIL */
     void (*writable)(cvy_transport_t *t, bool writable); /* behind the walk of outbound-suspend (resume) */

@@ -217,9 +217,18 @@ static void tell_writability(cvy_conveyor_t *c, bool writable)
         c->owner->writable(c->transport, writable);
 }
 
-/* At most one pair per turn: after a resume the next suspend waits for another turn. */
+/*
+ * Before the stages are told that the queue is above its mark, the kernel is asked once more: holding a peer that keeps up would
+ * cost two system calls, to stop and to start reading. At most one pair per turn: after a resume the next suspend waits for another.
+ */
 void cvy__walk_writability(cvy_conveyor_t *c)
 {
+    if (c->above && !c->told_above)
+        c->owner->relieve(c->transport);
+    if (c->todo & CVY__TODO_RESUME) { /* that undid it: inbound-resume comes first */
+        cvy__conveyor_todo(c, CVY__TODO_WRITABILITY);
+        return;
+    }
     bool tell_pair = !c->above && !c->told_above && c->owe_pair;
     if (cvy__conveyor_is_closing(c) || (c->above == c->told_above && !tell_pair))
         return;

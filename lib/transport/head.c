@@ -86,6 +86,7 @@ const cvy__owner_t cvy__transport_owner = {
     .read_suspended = cvy__transport_read_suspended,
     .dirty = cvy__transport_dirty,
     .active_begun = cvy__transport_active_begun,
+    .relieve = cvy__transport_flush_now,
     .settle = cvy__transport_settle,
     .dropped = dropped,
     .writable = writable,

@@ -11,7 +11,7 @@
 #include "transport/transport.h"
 
 enum {
-    FLUSH_BYTES = 256 * 1024, /* a queue this long does not wait for the end of the turn: contract T7 */
+    FLUSH_BYTES = 256 * 1024, /* a queue this long does not wait for the end of the callback: contract T7 */
     WRITES_PER_FLUSH = 16     /* a reader that keeps up must not starve the others */
 };
 
@@ -49,7 +49,7 @@ static void check_marks(cvy_transport_t *t)
 
 void cvy__transport_queue(cvy_transport_t *t, cvy_buf_t *b)
 {
-    t->loop->flush_bytes += cvy_buf_len(b);
+    size_t n = cvy_buf_len(b);
     if (cvy__buf_queue(&t->out, b)) { /* more than SIZE_MAX in all */
         cvy__transport_close_with(t, CVY_CLOSE_NOW, UV_ENOBUFS, true);
         return;
@@ -58,6 +58,8 @@ void cvy__transport_queue(cvy_transport_t *t, cvy_buf_t *b)
     check_marks(t);
     if (t->out.len >= FLUSH_BYTES)
         cvy__transport_flush_now(t);
+    else
+        t->loop->flush_bytes += n;
     cvy__transport_dirty(t);
 }
 
@@ -161,7 +163,7 @@ void cvy__transport_wrote(cvy_transport_t *t, size_t n, int status)
 
 int cvy__transport_refusal(const cvy_transport_t *t)
 {
-    if (!cvy_loop_in_thread(t->loop))
+    if (cvy__loop_own(t->loop))
         return UV_EPERM;
     if (t->phase > CVY__OPEN || t->shut_asked || t->conveyor.gate & CVY__GATE_CLOSING)
         return UV_EPIPE;
