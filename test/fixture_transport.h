@@ -43,7 +43,6 @@ static void finish(void)
 {
     if (!e) return;
     cvy_loop_t *loop = cvy_loop_ref(cvy_embedded_loop(e));
-    a.rules = b.rules = NULL; /* the test's own, whose scope has ended */
     cvy_embedded_free(e);
     recorder_fini(&a);
     recorder_fini(&b);
@@ -55,6 +54,7 @@ static void finish(void)
 
 static void teardown(void)
 {
+    a.rules = b.rules = NULL; /* the test's own, whose scope has ended */
     finish();
     recorder_log_fini(&notes);
     ck_assert_uint_eq(cvy__memory_live(), memory_before);
