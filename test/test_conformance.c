@@ -221,6 +221,25 @@ START_OVER_KINDS(reset_is_an_error_and_no_end_of_stream)
 }
 END_OVER_KINDS
 
+/* T17: one who only writes, and waits for room, learns of it by the same codes. */
+START_OVER_KINDS(reset_is_seen_by_a_waiting_writer)
+{
+    w.a.r.hook = wire_hook;
+    w.a.r.flags = w.b.r.flags = RECORD_SILENT;
+    w.a.opts.high_bytes = 16 << 20;
+    ck_assert_int_eq(wire_open(&w, NULL), 0);
+    cvy_transport_readable_state_changed(w.a.t, false);
+    cvy_transport_readable_state_changed(w.b.t, false);
+    wire_source(&w.a, 16 << 20, 1 << 20);
+    wire_turns(&w, 5);
+    ck_assert_int_eq(cvy_transport_write_state(w.a.t), CVY_WRITE_WRITING);
+    cvy_transport_close(w.b.t, CVY_CLOSE_RESET);
+    WIRE_UNTIL(&w, !w.a.t);
+    ck_assert(w.a.cause == UV_ECONNRESET || w.a.cause == UV_EPIPE);
+    ck_assert_int_eq(recorder_seen(&w.a.r, "error"), 1);
+}
+END_OVER_KINDS
+
 /* T2, T6: suspended in the read callback itself, not one byte follows, however much comes; resumed, all of it. */
 START_OVER_KINDS(suspend_in_a_read_callback_is_effective_at_once)
 {
@@ -394,6 +413,7 @@ int main(void)
     ADD_OVER_KINDS(tc, tickets_complete_in_order);
     ADD_OVER_KINDS(tc, tickets_complete_once_when_the_peer_dies);
     ADD_OVER_KINDS(tc, reset_is_an_error_and_no_end_of_stream);
+    ADD_OVER_KINDS(tc, reset_is_seen_by_a_waiting_writer);
     ADD_OVER_KINDS(tc, suspend_in_a_read_callback_is_effective_at_once);
     ADD_OVER_KINDS(tc, end_of_stream_waits_while_suspended);
     ADD_OVER_KINDS(tc, writability_alternates);
