@@ -1,6 +1,6 @@
 /*
  * A net: one loop on the test's thread, a listener and dialers on it, and a log of what they call back. Every connection echoes.
- * Nothing sleeps: NET_UNTIL turns the loop, which waits for events.
+ * Nothing sleeps: NET_UNTIL turns the loop, which waits for events (and now and then looks what other threads have done).
  */
 #ifndef CVY_TEST_NET_H
 #define CVY_TEST_NET_H
@@ -49,11 +49,9 @@ int net_turn(net_t *n, int64_t ms);
 /* Turns without waiting until nothing is ready, a few times: for "nothing more happens". */
 void net_settle(net_t *n);
 #define NET_UNTIL(n, condition) \
-    do                          \
-        net_turn(n, 1000);      \
-    while (!(condition))
+    while (!(condition))        \
+    net_turn(n, 10)
 
-void net_echo_init(net_t *n);
 int net_echo(cvy_conveyor_t *c, void *arg); /* a conveyor_init whose arg is not used */
 
 #endif

@@ -192,6 +192,39 @@ START_TEST(a_loop_that_ends_mid_dial_fails_it_once)
 }
 END_TEST
 
+static void on_detached(cvy_loop_t *loop, void *arg)
+{
+    cvy_dialer_t *d = arg;
+    (void)loop;
+    ck_assert_uint_eq(d->requests, 0); /* libuv owes us nothing any more */
+    d->retry_ms = 4711;
+}
+
+START_TEST(a_loop_is_detached_only_after_connect_and_lookup_have_come_back) /* R5 */
+{
+    static const char *const addresses[] = { "tcp://127.0.0.1:1", "tcp://localhost:1" };
+    for (int i = 0; i < 2; i++) {
+        uv_loop_t uv;
+        cvy_loop_t *loop;
+        cvy_dialer_t *d;
+        ck_assert_int_eq(uv_loop_init(&uv), 0);
+        ck_assert_int_eq(cvy_loop_attach(&loop, &uv, NULL), 0);
+        ck_assert_int_eq(cvy_dialer_new(&d, &(cvy_dialer_opts_t){ .address = addresses[i], .loop = loop }), 0);
+        ck_assert_int_eq(cvy_dialer_dial(d), 0);
+        cvy__loop_settle(loop);
+        ck_assert_uint_eq(d->requests, 1);
+        ck_assert_int_eq(cvy_loop_detach(loop, CVY_DETACH_IF_IDLE, NULL, NULL), UV_EBUSY);
+        ck_assert_int_eq(cvy_loop_detach(loop, CVY_DETACH_CLOSE, on_detached, d), 0);
+        uv_run(&uv, UV_RUN_DEFAULT);
+        ck_assert_uint_eq(d->retry_ms, 4711);
+        ck_assert_int_eq(uv_loop_close(&uv), 0);
+        cvy_dialer_free(d);
+        cvy_loop_unref(loop);
+        ck_assert_uint_eq(cvy__memory_live(), 0);
+    }
+}
+END_TEST
+
 START_TEST(dial_on_a_loop_that_was_stopped_is_eshutdown)
 {
     net_t n;
@@ -417,8 +450,9 @@ int main(void)
               cancel_gives_ecanceled_once_and_later, cancelling_a_connect_or_a_lookup_under_way_gives_one_result,
               freed_mid_dial_it_calls_nothing_back, a_dialer_may_be_freed_inside_its_callbacks,
               freed_inside_conveyor_init_it_connects_nobody);
-    ADD_TESTS(suite, "loops", a_loop_that_ends_mid_dial_fails_it_once, dial_on_a_loop_that_was_stopped_is_eshutdown,
-              a_pending_dial_keeps_the_loop_alive_and_its_end_lets_go);
+    ADD_TESTS(suite, "loops", a_loop_that_ends_mid_dial_fails_it_once,
+              a_loop_is_detached_only_after_connect_and_lookup_have_come_back,
+              dial_on_a_loop_that_was_stopped_is_eshutdown, a_pending_dial_keeps_the_loop_alive_and_its_end_lets_go);
     tcase_set_timeout(ADD_TESTS(suite, "memory", every_allocation_of_a_dial_may_fail), 30);
     return test_run(suite);
 }

@@ -141,6 +141,28 @@ START_TEST(the_loop_may_end_while_several_attempts_are_under_way)
 }
 END_TEST
 
+START_TEST(freed_while_several_attempts_are_under_way_it_starts_no_more)
+{
+    net_t n;
+    hole_t hole;
+    char uri[64];
+    net_init(&n);
+    hole_open(&hole);
+    hole_uri(&hole, uri, sizeof uri);
+    n.dial.attempt_delay_ms = 2;
+    cvy_dialer_t *d = dial_list(&n, (const char *[]){ uri, uri, uri, uri, uri, uri }, 6);
+    NET_UNTIL(&n, d->running == 2);
+    ck_assert(cvy_timer_armed(&d->next_attempt));
+    cvy_dialer_free(d);
+    n.dialed--;
+    net_settle(&n);
+    ck_assert_uint_eq(cvy__wheel_next(&n.loop->wheel), CVY__NEVER); /* no timer of its */
+    ck_assert(!uv_loop_alive(cvy_loop_uv(n.loop)));
+    hole_close(&hole);
+    net_fini(&n);
+}
+END_TEST
+
 START_TEST(an_address_that_says_nothing_is_overtaken_after_the_delay) /* L8 */
 {
     net_t n;
@@ -272,6 +294,7 @@ int main(void)
 #ifndef _WIN32
     ADD_TESTS(suite, "time", a_dial_that_nobody_answers_times_out, cancelled_while_connecting_it_ends_at_once,
               the_loop_may_end_while_several_attempts_are_under_way,
+              freed_while_several_attempts_are_under_way_it_starts_no_more,
               an_address_that_says_nothing_is_overtaken_after_the_delay, the_first_address_wins_when_it_answers_in_time,
               losers_that_connect_too_are_discarded);
 #endif

@@ -23,7 +23,8 @@ typedef struct farm {
     char address[256];
     atomic_int started, result, accepted, shutdowns, late, failures;
     atomic_int on_loop[LOOPS];
-    atomic_bool ready;
+    atomic_bool ready, blocked, release;
+    bool slow;
 } farm_t;
 
 static int loop_of(farm_t *f, const cvy_loop_t *loop)
@@ -48,6 +49,7 @@ static void on_accepted(cvy_listener_t *l, cvy_transport_t *t, void *arg)
     (void)l;
     ck_assert(cvy_loop_in_thread(cvy_transport_loop(t))); /* L2: on the connection's loop */
     if (f->group) atomic_fetch_add(&f->on_loop[loop_of(f, cvy_transport_loop(t))], 1);
+    if (f->slow) uv_sleep(2);                                      /* so that an end has the time to overtake */
     if (atomic_load(&f->shutdowns)) atomic_fetch_add(&f->late, 1); /* L4 */
     atomic_fetch_add(&f->accepted, 1);
 }
@@ -240,6 +242,55 @@ START_TEST(shutdown_from_any_thread_while_accepting_ends_it_once) /* L1, L4 */
 }
 END_TEST
 
+static void block(cvy_task_t *task, int status)
+{
+    farm_t *f = task->arg;
+    (void)status;
+    atomic_store(&f->blocked, true);
+    while (!atomic_load(&f->release))
+        uv_sleep(0);
+}
+
+static void note(cvy_task_t *task, int status)
+{
+    (void)status;
+    atomic_store((atomic_bool *)task->arg, true);
+}
+
+/* Loop 0 takes a turn after whatever it has to do now. */
+static void pass_loop_0(farm_t *f, net_t *n)
+{
+    atomic_bool passed = false;
+    cvy_task_t task = { .run = note, .arg = &passed };
+    ck_assert_int_eq(cvy_loop_post(cvy_group_loop(f->group, 0), &task), 0);
+    NET_UNTIL(n, atomic_load(&passed));
+}
+
+START_TEST(a_connection_on_its_way_holds_the_end_back_and_is_not_lent_any_more) /* L4 */
+{
+    net_t n;
+    farm_t f;
+    net_init(&n);
+    farm_init(&f);
+    farm_start(&f);
+    cvy_task_t task = { .run = block, .arg = &f };
+    ck_assert_int_eq(cvy_loop_post(cvy_group_loop(f.group, 1), &task), 0);
+    NET_UNTIL(&n, atomic_load(&f.blocked));
+    dial_all(&n, f.address, 3);
+    NET_UNTIL(&n, cvy_listener_connections(f.listener) == 3 && atomic_load(&f.accepted) == 2);
+    cvy_listener_shutdown(f.listener, CVY_KEEP);
+    for (int i = 0; i < 3; i++)
+        pass_loop_0(&f, &n);
+    ck_assert_int_eq(atomic_load(&f.shutdowns), 0);
+    atomic_store(&f.release, true);
+    NET_UNTIL(&n, atomic_load(&f.shutdowns));
+    NET_UNTIL(&n, cvy_listener_connections(f.listener) == 2);
+    ck_assert_int_eq(atomic_load(&f.accepted), 2);
+    farm_fini(&f);
+    net_fini(&n);
+}
+END_TEST
+
 START_TEST(a_group_that_stops_ends_it_while_connections_come) /* L4, R3 */
 {
     for (int round = 0; round < 10; round++) {
@@ -247,7 +298,7 @@ START_TEST(a_group_that_stops_ends_it_while_connections_come) /* L4, R3 */
         farm_t f;
         net_init(&n);
         farm_init(&f);
-        f.opts.reuse_port = 0;
+        f.slow = true;
         farm_start(&f);
         for (int i = 0; i < 20; i++)
             ck_assert_int_eq(net_dial(&n, f.address), 0);
@@ -433,7 +484,8 @@ int main(void)
                                 inproc_connections_cross_threads, with_reuse_port_every_loop_listens,
                                 max_connections_holds_over_all_loops),
                       30);
-    tcase_set_timeout(ADD_TESTS(suite, "ending", shutdown_from_any_thread_while_accepting_ends_it_once,
+    tcase_set_timeout(ADD_TESTS(suite, "ending", a_connection_on_its_way_holds_the_end_back_and_is_not_lent_any_more,
+                                shutdown_from_any_thread_while_accepting_ends_it_once,
                                 a_group_that_stops_ends_it_while_connections_come,
                                 an_attached_loop_can_be_served_and_detached),
                       30);

@@ -53,20 +53,15 @@ void cvy__lane_close_acceptors(cvy__lane_t *lane)
     }
 }
 
-void cvy__lane_detach(cvy__lane_t *lane)
-{
-    if (!lane->attached) return;
-    cvy__resident_remove(lane->loop, &lane->resident);
-    lane->attached = false;
-    cvy__listener_unref(lane->listener);
-}
-
 /* The loop's end, or nothing left to do. The caller has a reference. */
 static void leave(cvy__lane_t *lane)
 {
     set_alive(lane, false);
     cvy__lane_close_acceptors(lane);
-    cvy__lane_detach(lane);
+    if (!lane->attached) return;
+    lane->attached = false;
+    cvy__resident_remove(lane->loop, &lane->resident);
+    cvy__listener_unref(lane->listener);
 }
 
 static void on_loop_end(cvy__resident_t *resident)

@@ -43,7 +43,7 @@ typedef struct cvy__lane {
     cvy_listener_t *listener;
     cvy_loop_t *loop;
     cvy_task_t task;
-    cvy__resident_t resident;  /* lane 0 keeps its loop alive while it accepts; otherwise a guest */
+    cvy__resident_t resident;  /* lane 0 keeps its loop alive; the others are guests */
     cvy__link_t accepted;      /* open connections */
     atomic_size_t connections; /* those, and the ones on their way */
     bool alive, posted;        /* under the lock */
@@ -122,8 +122,6 @@ void cvy__lane_nudge(cvy__lane_t *lane);
 void cvy__lanes_nudge(cvy_listener_t *l);
 /* Both lanes' first task, which attaches it. False: its loop has ended. */
 bool cvy__lane_open(cvy__lane_t *lane);
-/* Takes it off its loop's list of residents. The caller has a reference. */
-void cvy__lane_detach(cvy__lane_t *lane);
 /* Closes the lane's acceptors. */
 void cvy__lane_close_acceptors(cvy__lane_t *lane);
 

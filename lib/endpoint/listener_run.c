@@ -71,18 +71,6 @@ static void look_at_limit(cvy_listener_t *l)
     cvy__lanes_nudge(l);
 }
 
-/* What is left to do (connections to count) does not keep the loop alive. */
-static void become_guest(cvy__lane_t *lane)
-{
-    if (!lane->attached) return;
-    if (cvy__loop_ending(lane->loop)) {
-        cvy__lane_detach(lane);
-        return;
-    }
-    cvy__resident_remove(lane->loop, &lane->resident);
-    cvy__guest_add(lane->loop, &lane->resident);
-}
-
 static void finish(cvy_listener_t *l)
 {
     int failure = atomic_load(&l->failure);
@@ -91,7 +79,6 @@ static void finish(cvy_listener_t *l)
     if (failure && l->opts.on_failure) l->opts.on_failure(l, failure, l->opts.arg);
     atomic_store(&l->finished, true);
     if (l->opts.on_shutdown) l->opts.on_shutdown(l, l->opts.arg);
-    become_guest(&l->lanes[0]);
     cvy__lanes_nudge(l);
     cvy__listener_unref(l); /* the run's */
 }
