@@ -60,7 +60,7 @@ typedef struct cvy_close {
 
 /* The built-in events. A stage normally has a slot for each (stage.h) and never sees these structs; its catch-all does. */
 
-#define CVY_BUILTIN(name) CVY_EXPORT extern const cvy_event_type_t name##_event
+#define CVY_BUILTIN(name) CVY_EXPORT_DATA extern const cvy_event_type_t name##_event
 /* inbound */
 CVY_BUILTIN(cvy_active);
 CVY_BUILTIN(cvy_inbound_bytes);

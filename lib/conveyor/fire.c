@@ -9,6 +9,7 @@
 #include <conveyor/stage.h>
 #include <uv.h>
 
+#include "buf/debug.h"
 #include "conveyor/core.h"
 
 #define ON_LOOP(ctx) assert(cvy_loop_in_thread((ctx)->conveyor->loop))
@@ -77,12 +78,20 @@ bool cvy__ctx_offer(cvy_ctx_t *ctx, cvy_event_t *ev, bool inbound)
     return true;
 }
 
+/* Debug builds know which stages a segment has passed, and who took it (contract B11); else nothing. */
+static inline const char *trace_bytes(const cvy_ctx_t *to, cvy_buf_t *bytes)
+{
+    cvy__buf_touch(bytes, to->stage->name);
+    return cvy__buf_taker(to->stage->name);
+}
+
 int cvy_fire_inbound_bytes(cvy_ctx_t *ctx, cvy_buf_t *in)
 {
     ON_LOOP(ctx);
     bool outermost = hold(ctx);
     if (!muted(ctx)) {
         cvy_ctx_t *to = ctx->bytes_in;
+        const char *outer = trace_bytes(to, in);
         if (to->stage->on_inbound_bytes) {
             cvy__ctx_enter(to);
             to->stage->on_inbound_bytes(to, in);
@@ -91,6 +100,7 @@ int cvy_fire_inbound_bytes(cvy_ctx_t *ctx, cvy_buf_t *in)
             cvy_inbound_bytes_t ev = { CVY_EVENT_OF(cvy_inbound_bytes), in };
             cvy__ctx_offer(to, &ev.event, true);
         }
+        cvy__buf_taker(outer);
     }
     cvy_buf_fini(in);
     int answer = cvy__ctx_answer(ctx);
@@ -104,6 +114,7 @@ void cvy__fire_outbound_bytes(cvy_ctx_t *ctx, cvy_buf_t *out)
     bool outermost = hold(ctx);
     if (!muted(ctx)) {
         cvy_ctx_t *to = ctx->bytes_out;
+        const char *outer = trace_bytes(to, out);
         if (ctx->conveyor->flushes)
             ctx->conveyor->owner->dirty(ctx->conveyor->transport);
         if (to->stage->on_outbound_bytes) {
@@ -114,6 +125,7 @@ void cvy__fire_outbound_bytes(cvy_ctx_t *ctx, cvy_buf_t *out)
             cvy_outbound_bytes_t ev = { CVY_EVENT_OF(cvy_outbound_bytes), out };
             cvy__ctx_offer(to, &ev.event, false);
         }
+        cvy__buf_taker(outer);
     }
     cvy_buf_fini(out);
     let_go(ctx, outermost);
