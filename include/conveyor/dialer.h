@@ -4,23 +4,32 @@
 #ifndef CONVEYOR_DIALER_H
 #define CONVEYOR_DIALER_H
 
+#include <conveyor/address.h>
 #include <conveyor/transport.h>
 
 CVY_BEGIN_DECLS
 
+/**
+ * Everything of a dialer happens on its loop's thread. The loop is lent: it outlives the dial. A dial that is under way keeps the loop
+ * alive; when the loop ends first, on_failure gets UV_ECANCELED.
+ *
+ * A name with several addresses is raced (RFC 8305): families take turns, the next attempt starts when one fails or has said nothing
+ * for attempt_delay_ms, the first to connect wins. At most 16 addresses are tried.
+ */
 typedef struct cvy_dialer cvy_dialer_t;
 
 typedef struct cvy_dialer_opts {
-    const char *address; /* tcp://host:port, unix:///path, unix://@abstract, ipc://name, pipe://name, inproc://name */
+    const char *address; /* see address.h; copied */
     cvy_loop_t *loop;
     cvy_conveyor_init_cb conveyor_init;
     /** Lends the transport; writing is possible from here on. May be NULL. */
     void (*on_connected)(cvy_dialer_t *d, cvy_transport_t *t, void *arg);
-    /** UV_ETIMEDOUT, UV_ECANCELED, UV_ECONNREFUSED, UV_EAI_*, what conveyor_init answered, ...; see cvy_dialer_message. May be NULL. */
+    /** UV_ETIMEDOUT, UV_ECANCELED, UV_ECONNREFUSED, UV_EAI_*, what conveyor_init answered, ...: the last address' error
+     * where there were several. See cvy_dialer_message. May be NULL. */
     void (*on_failure)(cvy_dialer_t *d, int err, void *arg);
     void *arg; /* for all three */
     const cvy_transport_opts_t *transport;
-    int64_t timeout_ms;    /* for everything from name to connection; 30000 */
+    int64_t timeout_ms;       /* for everything from name to connection; 30000. CVY_OFF: the system's */
     int64_t attempt_delay_ms; /* between staggered attempts when a name has several addresses; 250 (RFC 8305) */
     const char *bind_address; /* tcp://host:port to connect from; NULL: any */
 } cvy_dialer_opts_t;

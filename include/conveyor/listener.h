@@ -4,30 +4,39 @@
 #ifndef CONVEYOR_LISTENER_H
 #define CONVEYOR_LISTENER_H
 
+#include <conveyor/address.h>
 #include <conveyor/group.h>
 #include <conveyor/transport.h>
 
 CVY_BEGIN_DECLS
 
+/**
+ * Lifetime: counted. The caller of new has a reference; whoever calls from another thread holds one of its own. Loops and groups are
+ * lent; a listener may outlive them, and ends when its first loop does. It keeps its first loop alive until on_shutdown.
+ *
+ * Order: on_started for each address; then on_accepted, on_error at any time; at the end on_failure where it broke, on_shutdown. After
+ * shutdown was called no more connections are lent: what was on its way to another loop is dropped, as the backlog is.
+ */
 typedef struct cvy_listener cvy_listener_t;
 
 typedef struct cvy_listener_opts {
-    const char *address;          /* one address; see dialer.h; port 0: any free one */
+    const char *address;          /* one address; see address.h; port 0: any free one */
     const char *const *addresses; /* or several, NULL at the end */
     cvy_conveyor_init_cb conveyor_init;
 
     /* The listener's own callbacks run on its first loop; on_accepted, like conveyor_init, on the connection's. Each may be NULL. */
     void (*on_started)(cvy_listener_t *l, const char *address, void *arg); /* once per address, with the real port */
     void (*on_accepted)(cvy_listener_t *l, cvy_transport_t *t, void *arg); /* lends t */
-    void (*on_error)(cvy_listener_t *l, int err, void *arg);   /* out of descriptors or memory: once per episode, goes on */
+    void (*on_error)(cvy_listener_t *l, int err,
+                     void *arg); /* out of descriptors or memory: once per episode, goes on */
     void (*on_failure)(cvy_listener_t *l, int err, void *arg); /* broken; on_shutdown follows */
     void (*on_shutdown)(cvy_listener_t *l, void *arg);         /* no on_accepted after it */
-    void *arg;                                                 /* for conveyor_init and all of these; lives until on_shutdown */
+    void *arg; /* for conveyor_init and all of these; lives until on_shutdown */
 
     cvy_loop_t *loop;   /* the loop to accept and serve on; NULL: one of its own, run by listen_and_wait */
     cvy_group_t *group; /* or: accept on loop 0, serve on all */
-    int loops;          /* or: this many of its own (CVY_GROUP_ALL, CVY_GROUP_AUTO = 0 means one here) for listen_and_wait */
-    int reuse_port;     /* a listening socket per loop where the system balances (UV_ENOTSUP elsewhere); off: 1 turns it on */
+    int loops; /* or: this many of its own (CVY_GROUP_ALL, CVY_GROUP_AUTO = 0 means one here) for listen_and_wait */
+    int reuse_port; /* a listening socket per loop where the system balances (UV_ENOTSUP elsewhere); off: 1 turns it on */
 
     int64_t max_connections;  /* accepting pauses there and goes on 5 % below; off */
     int64_t backlog;          /* SOMAXCONN */
@@ -41,12 +50,14 @@ typedef struct cvy_listener_opts {
 
 /** Errors: UV_ENOMEM, UV_EINVAL (no address, or more than one of loop, group, loops). A bad address is start's error. */
 CVY_EXPORT int cvy_listener_new(cvy_listener_t **out, const cvy_listener_opts_t *opts);
-/** Gives up the caller's reference; a running one is shut down first and freed when it has ended. NULL is fine. Thread: any. */
+/** Gives up the caller's reference. The last one shuts it down; callbacks go on until on_shutdown, its memory goes after the last
+ * connection's end. NULL is fine. Thread: any. */
 CVY_EXPORT void cvy_listener_free(cvy_listener_t *l);
 CVY_EXPORT cvy_listener_t *cvy_listener_ref(cvy_listener_t *l); /* Thread: any; free gives it up */
 
 /**
- * Binds all addresses and accepts, on opts.loop or opts.group, on its thread. on_started is called before it returns.
+ * Binds all addresses or none, and accepts, on opts.loop or opts.group; called on its (first) thread. on_started is called before it
+ * returns. A host name is looked up on the spot. After a failure it may be called again.
  *
  * Errors: UV_EADDRINUSE, UV_EACCES, UV_EADDRNOTAVAIL, UV_EINVAL, UV_ENAMETOOLONG, UV_ENOTSUP, ... (see cvy_listener_message; nothing
  *         was called back), UV_EALREADY (started before), UV_ESHUTDOWN (shut down before), UV_EPERM.
@@ -54,14 +65,15 @@ CVY_EXPORT cvy_listener_t *cvy_listener_ref(cvy_listener_t *l); /* Thread: any; 
 CVY_EXPORT int cvy_listener_start(cvy_listener_t *l);
 /**
  * Starts, on loops of its own, and runs the first on the calling thread until shut down and all connections have ended, or were
- * cut at the drain deadline. 0, or the code of the failure; as start before that. Can be called once. Where opts.loop is one
- * of our own it is that one that is run.
+ * cut at the drain deadline. 0, or the code of the failure; as start before that. Where opts.loop or opts.group is given and was not
+ * yet run it is that one that is run, and stopped in the end. Errors: UV_EINVAL (an attached loop).
  */
 CVY_EXPORT int cvy_listener_listen_and_wait(cvy_listener_t *l);
 
 typedef enum cvy_shutdown { CVY_KEEP, CVY_DRAIN } cvy_shutdown_t;
 /**
- * Ends accepting, for good; on_shutdown follows, once. CVY_DRAIN closes its connections gracefully too. (listen_and_wait drains in
+ * Ends accepting, for good; on_shutdown follows, once, if it was started. CVY_DRAIN closes its connections gracefully
+ * too. (listen_and_wait drains in
  * any case.) Idempotent; a second call with CVY_DRAIN after CVY_KEEP drains. Thread: any, also before start.
  */
 CVY_EXPORT void cvy_listener_shutdown(cvy_listener_t *l, cvy_shutdown_t how);
@@ -70,9 +82,14 @@ CVY_EXPORT void cvy_listener_shutdown(cvy_listener_t *l, cvy_shutdown_t how);
 CVY_EXPORT int cvy_listener_pause(cvy_listener_t *l);
 CVY_EXPORT int cvy_listener_resume(cvy_listener_t *l);
 
-typedef enum cvy_listener_state { CVY_LISTENER_STARTING, CVY_LISTENER_RUNNING, CVY_LISTENER_PAUSED, CVY_LISTENER_CLOSED } cvy_listener_state_t;
+typedef enum cvy_listener_state {
+    CVY_LISTENER_STARTING,
+    CVY_LISTENER_RUNNING,
+    CVY_LISTENER_PAUSED,
+    CVY_LISTENER_CLOSED
+} cvy_listener_state_t;
 CVY_EXPORT cvy_listener_state_t cvy_listener_state(const cvy_listener_t *l); /* Thread: any */
-CVY_EXPORT size_t cvy_listener_connections(const cvy_listener_t *l);         /* open ones that it accepted. Thread: any */
+CVY_EXPORT size_t cvy_listener_connections(const cvy_listener_t *l); /* open ones that it accepted. Thread: any */
 /** The i-th bound address with its real port; NULL: no such. */
 CVY_EXPORT const char *cvy_listener_address(const cvy_listener_t *l, size_t i);
 /** One line about what went wrong last, with the address. "" at first. */
