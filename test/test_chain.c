@@ -454,6 +454,27 @@ START_TEST(nothing_comes_to_a_stage_between_on_added_and_active)
 }
 END_TEST
 
+static void add_helper(recorder_t *r, cvy_ctx_t *ctx, cvy_buf_t *in)
+{
+    (void)r, (void)in;
+    ck_assert_int_eq(cvy_conveyor_add_before(chain, cvy_at_ctx(ctx), &recorder_stage, &more, NULL), 0);
+}
+
+/* C2, E5: a stage made of two */
+START_TEST(a_replacement_may_add_a_helper_in_its_on_added_and_each_gets_active_once)
+{
+    recorder_t a = RECORDER("a"), b = RECORDER("b");
+    open_row(&a, &b, NULL);
+    extra.hook = do_deed;
+    extra.arg = &(deed_t){ "added", add_helper };
+    cvy_stage_with_t with = { &recorder_stage, &extra };
+    ck_assert_int_eq(cvy_conveyor_replace(chain, at("a"), &with, 1), 0);
+    history_is("extra: added\nmore: added\nmore: active\nextra: active\na: removed\n");
+    chain_is("more extra b ");
+    ends_clean();
+}
+END_TEST
+
 static void remove_self(recorder_t *r, cvy_ctx_t *ctx, cvy_buf_t *in)
 {
     (void)r, (void)in;
@@ -743,6 +764,7 @@ int main(void)
                   on_removed_waits_until_none_of_the_stage_s_callbacks_is_on_the_stack,
                   a_stage_removed_by_its_neighbour_gets_nothing_from_the_removing_call_on,
                   nothing_comes_to_a_stage_between_on_added_and_active,
+                  a_replacement_may_add_a_helper_in_its_on_added_and_each_gets_active_once,
                   a_stage_that_removes_itself_while_it_is_added_was_added_and_is_gone,
                   a_stage_swaps_itself_in_mid_stream_wherever_the_wire_is_cut),
         tcase_create("any change"),

@@ -297,15 +297,17 @@ END_TEST
 /* E8 */
 START_TEST(a_second_failure_inside_an_error_handler_closes_with_the_option_s_verb)
 {
-    recorder_t a = RECORDER("a"), b = RECORDER("b");
+    recorder_t a = RECORDER("a"), b = RECORDER("b"), c = RECORDER("c");
     a.rules = EACH(RECORD_FAIL, UV_EPROTO);
     b.rules = (recorder_rule_t[]){ { "error", 1, RECORD_FAIL, NULL, UV_EMSGSIZE },
                                    { "error", 0, RECORD_HANDLE, NULL, 0 },
                                    { 0 } };
     cvy_transport_opts_t opts = { .error_verb = CVY_CLOSE_RESET };
-    open_two(&a, &b, &opts);
+    c.rules = handles; /* too late for it */
+    open_triple(&a, &b, &c, &opts);
     feed("x");
-    history_is("a: bytes 1 x\nb: bytes 1 x\nb: error EPROTO recorder\n" END_OF_TWO "ended EMSGSIZE\n");
+    history_is("a: bytes 1 x\nb: bytes 1 x\nc: bytes 1 x\nb: error EPROTO recorder\n"
+               "a: inactive\nb: inactive\nc: inactive\nc: removed\nb: removed\na: removed\nended EMSGSIZE\n");
     bool was_reset;
     ck_assert(cvy_embedded_closed(conn, &was_reset) && was_reset);
     ends_clean();

@@ -1,6 +1,7 @@
 /* Proves lib/conveyor/walk.c: what walks by itself, and what may hold it. E3, E5, E6, C6, T2, T6, T8. */
 #include "fixture_chain.h"
 #include "support.h"
+#include "transport/transport.h"
 
 static recorder_t extra; /* added by a deed */
 
@@ -196,6 +197,26 @@ START_TEST(a_holder_that_takes_no_bytes_holds_reading_and_they_come_after_active
 }
 END_TEST
 
+static int let_go_and_hold(cvy_ctx_t *ctx)
+{
+    cvy_ctx_activate_next(ctx);
+    return UV_EAGAIN;
+}
+
+/* E3 */
+START_TEST(a_hold_that_ends_inside_on_active_does_not_hold_reading_either)
+{
+    static const cvy_stage_t quick = { .name = "quick", .on_active = let_go_and_hold };
+    recorder_t c = RECORDER("c");
+    row_t rows[] = { { &quick, NULL }, { &recorder_stage, &c }, { 0 } };
+    open_conn(rows, NULL);
+    ck_assert(!cvy_transport_suspended(transport));
+    feed("x");
+    history_is("c: added\nc: active\nc: bytes 1 x\n");
+    ends_clean();
+}
+END_TEST
+
 /* E5, C6 */
 START_TEST(a_holder_that_takes_no_bytes_and_is_removed_lets_reading_go)
 {
@@ -373,6 +394,22 @@ START_TEST(a_connection_that_breaks_before_active_tells_its_stages_nothing)
     cvy_embedded_script(conn, &broken, 1);
     cvy_embedded_connect(conn, 0);
     history_is("a: added\na: removed\nended EPIPE\n");
+    ends_clean();
+}
+END_TEST
+
+/* E5, E6: broken between on_connected and active, of its own */
+START_TEST(a_connection_that_breaks_right_before_active_tells_its_stages_nothing)
+{
+    recorder_t a = RECORDER("a");
+    row_t rows[] = { { &recorder_stage, &a }, { 0 } };
+    prepare_conn(rows, NULL);
+    cvy__loop_enter(conn_loop);
+    cvy_embedded_connect(conn, 0);
+    cvy__transport_close_with(transport, CVY_CLOSE_NOW, UV_ECONNRESET, true);
+    cvy__loop_leave(conn_loop);
+    cvy_embedded_run(conn);
+    history_is("a: added\na: removed\nended ECONNRESET\n");
     ends_clean();
 }
 END_TEST
@@ -665,6 +702,7 @@ int main(void)
                   activate_next_from_a_bytes_callback_goes_on_before_the_bytes_do,
                   a_hold_that_ends_inside_on_active_is_no_hold, two_stages_hold_active_one_after_the_other,
                   a_holder_that_takes_no_bytes_holds_reading_and_they_come_after_active,
+                  a_hold_that_ends_inside_on_active_does_not_hold_reading_either,
                   a_holder_that_takes_no_bytes_and_is_removed_lets_reading_go,
                   a_holder_that_removes_itself_lets_active_go_on_before_its_bytes,
                   the_replacement_of_a_holder_gets_active_and_then_what_the_old_one_held,
@@ -677,6 +715,7 @@ int main(void)
                   on_active_that_fails_closes_the_connection_with_its_code,
                   a_connection_closed_before_active_has_neither_active_nor_inactive,
                   a_connection_that_breaks_before_active_tells_its_stages_nothing,
+                  a_connection_that_breaks_right_before_active_tells_its_stages_nothing,
                   a_stage_removed_by_the_inactive_of_another_gets_removed_only),
         ADD_TESTS(s, "read-closed", read_closed_walks_behind_all_bytes_and_closes_gracefully_at_tail,
                   a_stage_that_holds_read_closed_lets_its_bytes_out_first,
