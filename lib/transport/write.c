@@ -144,7 +144,7 @@ void cvy__transport_flush_work(cvy__work_t *work)
         cvy__conveyor_walk_flush(c); /* ends in HEAD, which writes */
     else
         cvy__transport_flush_now(t);
-    if (t->read_since)
+    if (t->read_since && t->phase <= CVY__DRAINING)
         cvy__loop_defer_turn(t->loop, &t->flush);
 }
 
