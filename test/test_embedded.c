@@ -265,6 +265,19 @@ START_TEST(posts_run_when_the_clock_is_moved)
     later(0);
     LOG("a: out-bytes 5 ..>]|\npost one 0\n");
     wire_has(5);
+    finish();
+    recorder_clear(&notes);
+    open_with(NULL);
+    cvy_transport_shutdown_write(t);
+    turn();
+    buf = next_bytes(5);
+    ck_assert_int_eq(cvy_transport_post_write(cvy_embedded_loop(e), cvy_transport_id(t), &buf, count_post,
+                                              (void *)(uintptr_t) "late"),
+                     0);
+    cvy_buf_fini(&buf);
+    later(0);
+    LOG("post late EPIPE\n"); /* our side has ended; the other goes on */
+    ck_assert(!cvy_transport_closing(t));
 }
 END_TEST
 

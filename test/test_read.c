@@ -337,6 +337,16 @@ START_TEST(read_complete_comes_once_per_turn)
     turn();
     feed("x");
     ck_assert_int_eq(recorder_seen(&a, "read-complete"), 2);
+    for (int i = 0; i < 3; i++) { /* several callbacks of the system in a turn */
+        cvy__loop_enter(t->loop);
+        cvy_buf_t in = next_bytes(1);
+        cvy__transport_read_buf(t, &in);
+        cvy__loop_leave(t->loop);
+        ck_assert_uint_eq(sent(), 4 + (size_t)i); /* flushed early each time */
+    }
+    ck_assert_int_eq(recorder_seen(&a, "read-complete"), 2);
+    turn();
+    ck_assert_int_eq(recorder_seen(&a, "read-complete"), 3);
 }
 END_TEST
 

@@ -610,8 +610,12 @@ START_TEST(on_flush_completed_comes_when_the_queue_ran_empty)
     open_with(NULL);
     cvy_transport_on_flush_completed(t, count_flush, NULL);
     cvy_embedded_script(e, (const int[]){ 5, UV_EAGAIN }, 2);
-    below(10);
-    turn();
+    cvy_embedded_block(e, true);
+    below(3);
+    ticket("three");
+    below(7);
+    cvy_embedded_block(e, false); /* five of them */
+    LOG("ticket three 0\n");
     ck_assert_int_eq(flushes, 0);
     cvy_embedded_unblock(e);
     ck_assert_int_eq(flushes, 1);
