@@ -342,10 +342,11 @@ START_TEST(read_complete_comes_once_per_turn)
         cvy_buf_t in = next_bytes(1);
         cvy__transport_read_buf(t, &in);
         cvy__loop_leave(t->loop);
-        ck_assert_uint_eq(sent(), 4 + (size_t)i); /* flushed early each time */
     }
+    ck_assert_uint_ge(sent(), 4); /* the first of them flushed early */
     ck_assert_int_eq(recorder_seen(&a, "read-complete"), 2);
     turn();
+    ck_assert_uint_eq(sent(), 6);
     ck_assert_int_eq(recorder_seen(&a, "read-complete"), 3);
 }
 END_TEST
