@@ -380,6 +380,36 @@ START_TEST(a_held_read_closed_is_bounded_by_the_half_close_timeout)
 }
 END_TEST
 
+/* T8: the last bytes of a peer that has ended are not lost to a consumer that takes its time */
+START_TEST(the_half_close_timeout_does_not_run_while_reading_is_suspended)
+{
+    a.rules = (const recorder_rule_t[]){ { "read-closed", 1, RECORD_HOLD, NULL, 0 }, { 0 } };
+    open_with(NULL);
+    cvy_embedded_end(e);
+    cvy_ctx_suspend(a.ctx);
+    later(3600 * 1000);
+    ck_assert(open_still());
+    cvy_ctx_resume(a.ctx);
+    later(29999);
+    ck_assert(open_still());
+    later(1);
+    LOG("a: read-closed\na: inbound-resume\na: error ETIMEDOUT transport\na: inactive\na: removed\nend ETIMEDOUT\n");
+}
+END_TEST
+
+/* T10: with nothing to read any more only a probe sees it */
+START_TEST(a_reset_behind_the_end_of_the_stream_is_found_without_a_suspend)
+{
+    open_with(&half);
+    cvy_embedded_end(e);
+    later(15000);
+    t->half_close_deadline = UINT64_MAX;
+    cvy_embedded_reset(e, UV_ECONNRESET);
+    later(15000);
+    LOG("a: read-closed\na: error ECONNRESET transport\na: inactive\na: removed\nend ECONNRESET\n");
+}
+END_TEST
+
 /* Deadlines */
 
 /* T10, T17 */
@@ -697,7 +727,9 @@ int main(void)
                     the_half_close_timeout_counts_from_the_last_write_progress,
                     both_ends_shut_closes_whichever_came_first, our_end_follows_what_is_queued_and_what_stages_hold,
                     what_stages_fire_behind_our_end_is_dropped,
-                    a_held_read_closed_is_bounded_by_the_half_close_timeout));
+                    a_held_read_closed_is_bounded_by_the_half_close_timeout,
+                    the_half_close_timeout_does_not_run_while_reading_is_suspended,
+                    a_reset_behind_the_end_of_the_stream_is_found_without_a_suspend));
     fixed(ADD_TESTS(suite, "deadlines", a_write_stall_ends_in_etimedout_and_progress_sets_it_back,
                     no_stall_without_bytes_queued, a_reset_is_found_by_the_probe_while_suspended,
                     the_probe_finds_a_reset_behind_the_end_of_the_stream, a_resume_ends_probing_and_the_suspend_timeout,

@@ -26,7 +26,7 @@ typedef struct cvy_transport_opts {
     int64_t linger_timeout_ms;      /* graceful close: then to wait for the peer's end; 2000 */
     int64_t linger_bytes;           /* graceful close: then to read and drop; 65536 */
     int64_t write_stall_timeout_ms; /* bytes queued and none taken; 30000 */
-    int64_t half_close_timeout_ms;  /* from the peer's end of stream to ours; 30000 */
+    int64_t half_close_timeout_ms;  /* from the peer's end of stream (or the last progress, or resume) to ours; 30000 */
     int64_t probe_interval_ms;      /* reading suspended: look for a reset; 30000 */
     int64_t suspend_timeout_ms;     /* reading suspended at all; off */
     int64_t read_budget;            /* reads per turn; 16 */

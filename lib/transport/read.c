@@ -43,6 +43,20 @@ void cvy__transport_active_begun(cvy_transport_t *t)
     cvy__transport_update_reading(t);
 }
 
+/* While nothing is read libuv sees no reset. */
+static void watch_for_reset(cvy_transport_t *t)
+{
+    cvy__transport_arm(t, &t->probe_due, t->opts->limits.probe_ms);
+}
+
+/* From the peer's end to ours. Whoever takes the last bytes slowly, suspending, is not cut off from them: the time counts from the resume. */
+static void after_eof(cvy_transport_t *t)
+{
+    watch_for_reset(t);
+    if (!t->shut_asked && !cvy__conveyor_suspended(&t->conveyor))
+        cvy__transport_arm(t, &t->half_close_deadline, t->opts->limits.half_close_ms);
+}
+
 /* The last holder's going is followed by the walk of inbound-resume, and HEAD then reads; see head.c. */
 void cvy__transport_read_suspended(cvy_transport_t *t, bool suspended)
 {
@@ -51,9 +65,11 @@ void cvy__transport_read_suspended(cvy_transport_t *t, bool suspended)
     if (suspended) {
         cvy__transport_set_read(t, t->read_state == CVY_READ_READING ? CVY_READ_PAUSED : t->read_state, "suspend");
         cvy__transport_arm(t, &t->suspend_deadline, t->opts->limits.suspend_ms);
-        cvy__transport_arm(t, &t->probe_due, t->opts->limits.probe_ms);
+        t->half_close_deadline = UINT64_MAX;
+        watch_for_reset(t);
     } else {
         t->suspend_deadline = t->probe_due = UINT64_MAX;
+        if (t->read_state == CVY_READ_EOF) after_eof(t);
     }
 }
 
@@ -131,8 +147,7 @@ void cvy__transport_read_eof(cvy_transport_t *t)
         cvy__transport_close_with(t, CVY_CLOSE_NOW, 0, false);
     if (t->phase != CVY__OPEN)
         return;
-    if (!t->shut_asked)
-        cvy__transport_arm(t, &t->half_close_deadline, t->opts->limits.half_close_ms);
+    after_eof(t);
     cvy__conveyor_read_closed(&t->conveyor);
 }
 
