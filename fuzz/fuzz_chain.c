@@ -361,6 +361,7 @@ static void from_outside(void)
     check_sent();
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     size_t memory = cvy__memory_live(), segments = cvy_pool_live(NULL);

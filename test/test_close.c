@@ -410,6 +410,20 @@ START_TEST(a_reset_behind_the_end_of_the_stream_is_found_without_a_suspend)
 }
 END_TEST
 
+/* E7: what is fired behind our own end is disposed of, and the answer says so */
+START_TEST(fires_behind_our_end_answer_epipe)
+{
+    open_with(&half);
+    ck_assert_int_eq(cvy_fire_outbound_copy(a.ctx, "x", 1), 0);
+    ck_assert_int_eq(cvy_transport_shutdown_write(t), 0);
+    ck_assert_int_eq(cvy_fire_outbound_copy(a.ctx, "y", 1), UV_EPIPE);
+    ck_assert(!cvy_ctx_writable(a.ctx));
+    ck_assert_int_eq(cvy_ctx_stopped(a.ctx), 0); /* reading goes on */
+    turn();
+    ck_assert(cvy_buf_equal(cvy_embedded_sent(e), "x", 1));
+}
+END_TEST
+
 /* Deadlines */
 
 /* T10, T17 */
@@ -729,7 +743,7 @@ int main(void)
                     what_stages_fire_behind_our_end_is_dropped,
                     a_held_read_closed_is_bounded_by_the_half_close_timeout,
                     the_half_close_timeout_does_not_run_while_reading_is_suspended,
-                    a_reset_behind_the_end_of_the_stream_is_found_without_a_suspend));
+                    a_reset_behind_the_end_of_the_stream_is_found_without_a_suspend, fires_behind_our_end_answer_epipe));
     fixed(ADD_TESTS(suite, "deadlines", a_write_stall_ends_in_etimedout_and_progress_sets_it_back,
                     no_stall_without_bytes_queued, a_reset_is_found_by_the_probe_while_suspended,
                     the_probe_finds_a_reset_behind_the_end_of_the_stream, a_resume_ends_probing_and_the_suspend_timeout,

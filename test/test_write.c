@@ -382,6 +382,20 @@ START_TEST(a_write_from_outside_is_no_question)
 }
 END_TEST
 
+/* T5: strictly alternating for each stage, also for one that comes late */
+START_TEST(a_stage_added_above_the_mark_hears_of_it_before_the_resume)
+{
+    open_with(&small);
+    cvy_embedded_block(e, true);
+    below(300);
+    turn();
+    recorder_clear(&notes);
+    ck_assert_int_eq(cvy_conveyor_add_last(c, &recorder_stage, &b, NULL), 0);
+    cvy_embedded_block(e, false);
+    LOG("b: added\nb: active\nb: outbound-suspend\nb: inbound-resume\na: inbound-resume\na: outbound-resume\nb: outbound-resume\n");
+}
+END_TEST
+
 static uint64_t turn_of_resume;
 static void again_on_resume(recorder_t *r, cvy_ctx_t *ctx, const char *event, cvy_buf_t *in)
 {
@@ -743,6 +757,7 @@ int main(void)
                   writability_is_told_after_the_dispatch, crossed_both_ways_within_a_dispatch_gives_neither_event,
                   crossed_both_ways_within_a_dispatch_gives_the_pair_to_who_was_told_no,
                   the_answer_of_a_fire_is_such_a_no, a_write_from_outside_is_no_question,
+                    a_stage_added_above_the_mark_hears_of_it_before_the_resume,
                   at_most_one_pair_of_writability_events_comes_in_a_turn, above_high_reading_is_held_at_once_until_low,
                   hold_reads_off_lets_reading_go_on_above_high, no_writability_event_comes_once_closing,
                   a_close_inside_a_suspend_stops_the_walk, a_write_that_was_let_in_is_not_refused_at_head_in_pieces,

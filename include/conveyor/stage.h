@@ -80,7 +80,7 @@ typedef struct cvy_stage {
  *   0              go on
  *   UV_EAGAIN      stop: reading is suspended (inbound); the outbound queue is above its high mark (outbound), and an
  *                  on_outbound_resume is certain to come
- *   UV_EPIPE       stop: closing
+ *   UV_EPIPE       stop: closing; our side has ended (outbound)
  *   UV_ECANCELED   stop: this stage was removed
  * Firing a user's event to another thread's conveyor is a programming error; see the post calls of transport.h. */
 

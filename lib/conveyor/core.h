@@ -54,7 +54,8 @@ struct cvy_ctx {
 enum {                   /* cvy_conveyor.gate: why a stage has to stop; 0 is the fast path */
     CVY__GATE_CLOSING = 1,
     CVY__GATE_SUSPENDED = 2, /* someone holds the read suspend */
-    CVY__GATE_ABOVE = 4      /* the outbound queue is above its high mark */
+    CVY__GATE_ABOVE = 4,     /* the outbound queue is above its high mark */
+    CVY__GATE_SHUT = 8       /* our side has ended: outbound bytes are dropped */
 };
 
 enum {                       /* cvy_conveyor.todo */
@@ -127,6 +128,7 @@ void cvy__conveyor_walk_flush(cvy_conveyor_t *c); /* TAIL to HEAD */
 void cvy__conveyor_todo(cvy_conveyor_t *c, unsigned what);
 void cvy__conveyor_activate(cvy_conveyor_t *c);    /* start the walk of active */
 void cvy__conveyor_read_closed(cvy_conveyor_t *c); /* end of stream, behind all bytes */
+void cvy__conveyor_shut(cvy_conveyor_t *c);
 void cvy__conveyor_above(cvy_conveyor_t *c, bool above); /* the queue crossed a mark */
 
 /* Suspends are held by contexts: HEAD's is the queue's, TAIL's is the application's (cvy_ctx_suspend, cvy_ctx_resume). */

@@ -36,9 +36,9 @@ static int outbound_answer(cvy_ctx_t *ctx)
     cvy_conveyor_t *c = ctx->conveyor;
     if (ctx->flags & CVY__CTX_REMOVED)
         return UV_ECANCELED;
-    if (!(c->gate & (CVY__GATE_CLOSING | CVY__GATE_ABOVE)))
+    if (!(c->gate & (CVY__GATE_CLOSING | CVY__GATE_SHUT | CVY__GATE_ABOVE)))
         return 0;
-    if (c->gate & CVY__GATE_CLOSING)
+    if (c->gate & (CVY__GATE_CLOSING | CVY__GATE_SHUT))
         return UV_EPIPE;
     c->owe_pair = !c->told_above;
     return UV_EAGAIN;

@@ -109,6 +109,11 @@ void cvy__conveyor_above(cvy_conveyor_t *c, bool above)
     cvy__conveyor_todo(c, CVY__TODO_WRITABILITY);
 }
 
+void cvy__conveyor_shut(cvy_conveyor_t *c)
+{
+    c->gate |= CVY__GATE_SHUT;
+}
+
 void cvy__conveyor_closing(cvy_conveyor_t *c)
 {
     c->gate |= CVY__GATE_CLOSING;

@@ -50,6 +50,18 @@ static cvy_ctx_t *next_active(const cvy_ctx_t *ctx)
 
 /* Active */
 
+/* Who comes while the others know the queue to be above its mark hears it too, before the outbound-resume. */
+static void tell_late(cvy_ctx_t *ctx)
+{
+    const cvy_conveyor_t *c = ctx->conveyor;
+    if (!c->told_above || cvy__ctx_skipped(ctx) || cvy__conveyor_is_closing(c))
+        return;
+    if (ctx->stage->on_outbound_suspend)
+        call(ctx, ctx->stage->on_outbound_suspend);
+    else
+        offer(ctx, &cvy_outbound_suspend_event, true);
+}
+
 /* True: the walk may go on behind ctx. */
 static bool deliver_active(cvy_ctx_t *ctx)
 {
@@ -62,6 +74,7 @@ static bool deliver_active(cvy_ctx_t *ctx)
         cvy_close_t how = { CVY_CLOSE_NOW, answer };
         c->owner->close(c->transport, &how, false);
     }
+    tell_late(ctx);
     return answer == 0;
 }
 

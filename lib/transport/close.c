@@ -166,6 +166,7 @@ int cvy_transport_shutdown_write(cvy_transport_t *t)
         return UV_EPIPE;
     t->shut_asked = true;
     t->half_close_deadline = UINT64_MAX;
+    cvy__conveyor_shut(&t->conveyor);
     cvy__transport_set_write(t, CVY_WRITE_SHUTTING, "shutdown_write");
     cvy__transport_dirty(t);
     return 0;
