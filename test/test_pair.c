@@ -119,6 +119,32 @@ START_TEST(bytes_cross_threads_intact)
 }
 END_TEST
 
+/* R2, T16: open transports refer to their loop and do not keep it running: who lets go of it last, without stop or join, ends it, and
+ * them; also one that never ran. */
+START_TEST(letting_go_of_a_loop_closes_what_is_open_on_it)
+{
+    for (int round = 0; round < 20; round++) {
+        size_t live = cvy__memory_live();
+        cvy_loop_t *loop;
+        end_t ends[2];
+        cvy_transport_t *t;
+        ck_assert_int_eq(cvy_loop_new(&loop, NULL), 0);
+        for (int i = 0; i < 2; i++)
+            ends[i] = (end_t){ .loop = loop, .total = UINT64_MAX, .cause = 1 };
+        cvy_pair_end_t first = { loop, NULL, init_end, &ends[0] }, second = { loop, NULL, init_end, &ends[1] };
+        ck_assert_int_eq(cvy_transport_pair(&first, &second, &t), 0);
+        cvy_transport_ref(t);
+        if (round % 2) ck_assert_int_eq(cvy_loop_start(loop), 0);
+        cvy_loop_unref(loop);
+        ck_assert_int_ne(atomic_load(&ends[0].cause), 1);
+        ck_assert_int_ne(atomic_load(&ends[1].cause), 1);
+        ck_assert(cvy_transport_closing(t));
+        cvy_transport_unref(t);
+        ck_assert_uint_eq(cvy__memory_live(), live);
+    }
+}
+END_TEST
+
 /* R3, T16: the second loop ends in the middle of it; the first sees a reset or an end, and nothing leaks or hangs. */
 START_TEST(a_loop_that_ends_is_a_peer_that_went)
 {
@@ -256,7 +282,8 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("pair");
-    tcase_set_timeout(ADD_TESTS(suite, "threads", bytes_cross_threads_intact, a_loop_that_ends_is_a_peer_that_went),
+    tcase_set_timeout(ADD_TESTS(suite, "threads", bytes_cross_threads_intact,
+                                letting_go_of_a_loop_closes_what_is_open_on_it, a_loop_that_ends_is_a_peer_that_went),
                       30);
     ADD_TESTS(suite, "link", closing_with_unread_bytes_is_a_reset, the_link_is_bounded,
               a_reset_is_found_while_reading_is_suspended, an_abandoned_side_is_a_reset, an_init_that_refuses);

@@ -35,7 +35,8 @@ CVY_EXPORT int cvy_loop_new(cvy_loop_t **out, const cvy_loop_opts_t *opts);
 
 /**
  * Counts owners: a loop's memory is valid until the last unref. The first reference is that of the caller of new or attach. The last unref
- * of a loop of our own stops it, and joins its thread if it was started; so it never happens on that thread.
+ * of a loop of our own stops it, and joins its thread if it was started; so it never happens on that thread. What is open on a loop keeps
+ * its memory, but is no owner: it is closed then.
  *
  * Thread: any; the last one of a loop that never ran, the one that made it.
  */

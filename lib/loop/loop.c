@@ -50,6 +50,7 @@ int cvy__loop_alloc(cvy_loop_t **out, const cvy_loop_opts_t *opts)
     loop->task_budget = or_default(opts->task_budget, 128);
     loop->timer_budget = or_default(opts->timer_budget, 256);
     atomic_store(&loop->refs, 1);
+    atomic_store(&loop->users, 1);
     atomic_store(&loop->owner, cvy__thread_self());
     *out = loop;
     return 0;
@@ -65,19 +66,34 @@ void cvy__loop_dealloc(cvy_loop_t *loop)
     cvy__free(loop);
 }
 
-cvy_loop_t *cvy_loop_ref(cvy_loop_t *loop)
+cvy_loop_t *cvy__loop_ref(cvy_loop_t *loop)
 {
     atomic_fetch_add_explicit(&loop->refs, 1, memory_order_relaxed);
     return loop;
 }
 
+void cvy__loop_unref(cvy_loop_t *loop)
+{
+    if (atomic_fetch_sub_explicit(&loop->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    assert(!loop->driver || atomic_load(&loop->life) == CVY__LIFE_ENDED);
+    cvy__free(loop->system);
+    cvy__loop_dealloc(loop);
+}
+
+cvy_loop_t *cvy_loop_ref(cvy_loop_t *loop)
+{
+    atomic_fetch_add_explicit(&loop->users, 1, memory_order_relaxed);
+    return cvy__loop_ref(loop);
+}
+
 void cvy_loop_unref(cvy_loop_t *loop)
 {
-    if (!loop || atomic_fetch_sub_explicit(&loop->refs, 1, memory_order_acq_rel) != 1)
+    if (!loop)
         return;
-    if (loop->driver)
-        cvy__loop_dispose_system(loop);
-    cvy__loop_dealloc(loop);
+    if (atomic_fetch_sub_explicit(&loop->users, 1, memory_order_acq_rel) == 1 && loop->driver && !loop->shared)
+        cvy__loop_end_system(loop); /* what is open still refers to it: a loop's end closes that */
+    cvy__loop_unref(loop);
 }
 
 uv_loop_t *cvy_loop_uv(const cvy_loop_t *loop)

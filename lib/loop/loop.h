@@ -82,7 +82,8 @@ struct cvy_loop {
     cvy__slots_t slots;
     int64_t task_budget, timer_budget;
     uint64_t turns;         /* settled turns so far */
-    atomic_uint refs;
+    atomic_uint refs;       /* the memory: users, transports, posts under way, open handles */
+    atomic_uint users;      /* the application's among them; the last one ends a loop of our own */
     atomic_int life;        /* cvy__life_t */
     _Atomic uintptr_t owner; /* cvy__thread_self of its thread; 0: not known yet */
     void *system;           /* the driver's own: handles, thread */
@@ -144,8 +145,12 @@ void cvy__loop_disarm(cvy_loop_t *loop, cvy__entry_t *entry);
 /* Zeroed, with pool, lists, budgets; one reference. UV_ENOMEM. */
 int cvy__loop_alloc(cvy_loop_t **out, const cvy_loop_opts_t *opts);
 void cvy__loop_dealloc(cvy_loop_t *loop);
-/* Takes an ended or never run loop of a system off it, at the last unref. In uv_driver.c. */
-void cvy__loop_dispose_system(cvy_loop_t *loop);
+/* Stops a loop of our own and waits for its end, or runs it to its end here, when the application lets go. In run.c. */
+void cvy__loop_end_system(cvy_loop_t *loop);
+
+/* Keeps the memory, and does not keep the loop running. Thread: any; never the last one while it runs. */
+cvy_loop_t *cvy__loop_ref(cvy_loop_t *loop);
+void cvy__loop_unref(cvy_loop_t *loop);
 
 /* R1: for calls that belong to the loop's thread. 0, or (where assertions are off) UV_EPERM. */
 int cvy__loop_own(const cvy_loop_t *loop);

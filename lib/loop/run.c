@@ -181,16 +181,13 @@ int cvy_loop_turn(cvy_loop_t *loop, int64_t timeout_ms)
     return uv_loop_alive(loop->uv) || cvy__posts_waiting(loop);
 }
 
-void cvy__loop_dispose_system(cvy_loop_t *loop)
+void cvy__loop_end_system(cvy_loop_t *loop)
 {
-    cvy__uv_t *sys = loop->system;
-    if (!loop->shared) {
-        cvy__posts_close(loop);
-        if (!claim(loop))
-            run_here(loop);
-        else if (sys->started)
-            cvy_loop_join(loop);
-    }
-    assert(atomic_load(&loop->life) == CVY__LIFE_ENDED);
-    cvy__free(sys);
+    const cvy__uv_t *sys = loop->system;
+    cvy__posts_close(loop);
+    if (!claim(loop))
+        run_here(loop);
+    else if (sys->started)
+        cvy_loop_join(loop);
+    assert(atomic_load(&loop->life) == CVY__LIFE_ENDED && "the last unref of a loop that runs, on its own thread");
 }

@@ -82,7 +82,7 @@ static void ended(cvy_loop_t *loop)
     if (sys->on_detached)
         sys->on_detached(loop, sys->arg);
     cvy__loop_settle(loop);
-    cvy_loop_unref(loop);
+    cvy__loop_unref(loop);
 }
 
 static void on_close(uv_handle_t *handle)
@@ -181,7 +181,7 @@ int cvy_loop_attach(cvy_loop_t **out, uv_loop_t *uv, const cvy_loop_opts_t *opts
     if (!opts || opts->ignore_sigpipe != CVY_OFF)
         cvy__sigpipe_ignore();
     atomic_store(&loop->life, CVY__LIFE_RUNNING);
-    *out = cvy_loop_ref(loop); /* the handles' own reference, until they are closed */
+    *out = cvy__loop_ref(loop); /* the handles' own reference, until they are closed */
     return 0;
 }
 

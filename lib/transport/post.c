@@ -29,7 +29,7 @@ static post_t *new_post(cvy_loop_t *loop, cvy_transport_id_t id, cvy_task_cb run
     if (!p)
         return NULL;
     p->task.run = run;
-    p->loop = cvy_loop_ref(loop);
+    p->loop = cvy__loop_ref(loop);
     p->id = id;
     p->arg = arg;
     return p;
@@ -37,7 +37,7 @@ static post_t *new_post(cvy_loop_t *loop, cvy_transport_id_t id, cvy_task_cb run
 
 static void free_post(post_t *p)
 {
-    cvy_loop_unref(p->loop);
+    cvy__loop_unref(p->loop);
     cvy__free(p);
 }
 

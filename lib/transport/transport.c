@@ -23,7 +23,7 @@ int cvy__transport_init(cvy_transport_t *t, const cvy__kind_t *kind, cvy_loop_t 
     if (err)
         return err;
     t->kind = kind;
-    t->loop = cvy_loop_ref(loop);
+    t->loop = cvy__loop_ref(loop);
     t->opts = cvy__shared_opts_ref(opts);
     t->id = id;
     t->slot = cvy__slots_at(loop, id);
@@ -78,7 +78,7 @@ void cvy_transport_unref(cvy_transport_t *t)
     cvy__shared_opts_unref(t->opts);
     cvy_loop_t *loop = t->loop;
     t->kind->free(t);
-    cvy_loop_unref(loop);
+    cvy__loop_unref(loop);
 }
 
 int cvy__transport_code(int uv_code)
