@@ -17,7 +17,7 @@ static int program_length(const char *usage)
 
 void wrong_usage(const char *usage, const char *value, const char *rule)
 {
-    fprintf(stderr, "%.*s: %s: %s; usage: %s\n", program_length(usage), usage, value, rule, usage);
+    fprintf(stderr, "%.*s: %s: %s (EINVAL); usage: %s\n", program_length(usage), usage, value, rule, usage);
     exit(2);
 }
 
@@ -87,8 +87,10 @@ const char *parse_options(int argc, char **argv, const char *usage, const char *
         if (o) {
             if (i + 1 == argc) wrong_usage(usage, argv[i], "needs a value");
             if (!take_value(o, argv[++i])) wrong_value(usage, o, argv[i]);
-        } else if (argv[i][0] == '-' || !operand) {
+        } else if (argv[i][0] == '-') {
             wrong_usage(usage, argv[i], "no such option");
+        } else if (!operand) {
+            wrong_usage(usage, argv[i], "only options are taken");
         } else if (found) {
             wrong_usage(usage, argv[i], "one operand is enough");
         } else {
@@ -117,7 +119,9 @@ void print_listening(cvy_listener_t *listener, const char *address, void *arg)
 void print_error(cvy_ctx_t *ctx, const cvy_error_t *err)
 {
     char text[300];
-    cvy_error_format(text, sizeof text, err);
+    cvy_error_t told = *err;
+    if (!told.detail) told.detail = uv_strerror(told.code); /* what the system said, in words */
+    cvy_error_format(text, sizeof text, &told);
     fprintf(stderr, "%s: %s\n", cvy_transport_other_endpoint(cvy_ctx_transport(ctx)), text);
 }
 

@@ -28,7 +28,7 @@ typedef struct option {
 /**
  * Reads the command line. usage is one line that starts with the program's name; operand names what follows the options ("FILE"),
  * NULL: nothing does. options end with a zeroed one. Returns the operand.
- * A wrong command line ends the program: one line with the value, the rule and the usage; status 2.
+ * A wrong command line ends the program: one line with the value, the rule, the code and the usage; status 2.
  */
 const char *parse_options(int argc, char **argv, const char *usage, const char *operand, const option_t *options);
 

@@ -4,11 +4,28 @@
 # Without FILE it sends the C library that the sample itself runs on. BUILD_DIR chooses the build folder (build-demo).
 # You will see both summaries side by side: bytes, frames, seconds, MB/s, and the frames' round-trip times.
 set -u
+wrong() {
+    echo "demo.sh: $1: $2 (EINVAL); usage: demo.sh [FILE]" >&2
+    exit 2
+}
+case ${1:-} in
+--help)
+    echo "demo.sh [FILE]"
+    exit
+    ;;
+-*) wrong "$1" 'no such option' ;;
+esac
+[ $# -lt 2 ] || wrong "$2" 'one file is enough'
 file=${1:-}
 case $file in
 '' | /*) ;;
 *) file=$PWD/$file ;;
 esac
+[ -z "$file" ] || [ -f "$file" ] || {
+    if [ -e "$file" ]; then rule='not a regular file (EINVAL)'; else rule='no such file or directory (ENOENT)'; fi
+    echo "demo.sh: $file: $rule" >&2
+    exit 1
+}
 cd "$(dirname "$0")/.." || exit 1
 . tools/need.sh
 
@@ -47,7 +64,6 @@ if [ -z "$file" ]; then
     file=$(ldd "$build/samples/send_file" 2>/dev/null | awk '/libc\.|musl/ { for (i = 1; i <= NF; i++) if ($i ~ /^\//) { print $i; exit } }')
     [ -f "$file" ] || file=$build/samples/send_file
 fi
-[ -f "$file" ] || fail "$file: no such file"
 
 echo "3. Starting echo_server on TCP and on a local socket"
 mkfifo "$here/ready"

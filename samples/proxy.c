@@ -134,6 +134,11 @@ int main(int argc, char **argv)
                                 { 0 } });
     if (!listen.count) wrong_usage(USAGE, "--listen", "is missing");
     if (!upstream) wrong_usage(USAGE, "--connect", "is missing");
+    char why[300];
+    if (cvy_address_check(upstream, why, sizeof why)) { /* now, not when the first connection comes */
+        fprintf(stderr, "proxy: %s\n", why);
+        return 1;
+    }
     return serve("proxy", &(cvy_listener_opts_t){
                               .addresses = listen.list,
                               .conveyor_init = init,

@@ -253,7 +253,10 @@ int main(int argc, char **argv)
     if (!listen.count) listen.list[0] = "tcp://127.0.0.1:6379";
 
     resp_store_t *store = resp_store_new();
-    if (!store) return 1;
+    if (!store) {
+        fprintf(stderr, "resp_server: %s (ENOMEM)\n", uv_strerror(UV_ENOMEM));
+        return 1;
+    }
     int status = serve("resp_server", &(cvy_listener_opts_t){
                                           .addresses = listen.list,
                                           .conveyor_init = init,

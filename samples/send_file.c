@@ -32,9 +32,9 @@ typedef struct run {
     int64_t size;
     cvy_loop_t *loop;
     cvy_timer_t ticker;
-    bool terminal;            /* stderr is one: the bar goes there, so that the summary can go elsewhere */
-    int64_t back, frames;     /* of all connections */
-    int64_t completed, ended; /* connections */
+    bool terminal;                       /* stderr is one: the bar goes there, so that the summary can go elsewhere */
+    int64_t back, frames;                /* of all connections */
+    int64_t connected, completed, ended; /* connections */
     uint64_t started_at, completed_at;
     uint32_t times[BUCKETS];
     char block[BLOCK_BYTES]; /* of the file, to compare with */
@@ -131,15 +131,21 @@ static void send_more(cvy_ctx_t *ctx)
     }
 }
 
-static int on_active(cvy_ctx_t *ctx)
+/* Every byte came back. */
+static void complete(cvy_ctx_t *ctx)
 {
     stream_t *s = cvy_ctx_state(ctx);
+    s->completed = true;
+    s->run->completed++;
+    s->run->completed_at = uv_hrtime();
+    cvy_fire_outbound_close(ctx, &(cvy_close_t){ .verb = CVY_CLOSE_GRACEFUL });
+}
+
+static int on_active(cvy_ctx_t *ctx)
+{
+    const stream_t *s = cvy_ctx_state(ctx);
     send_more(ctx);
-    if (s->run->size == 0) {
-        s->completed = true;
-        s->run->completed++;
-        cvy_fire_outbound_close(ctx, &(cvy_close_t){ .verb = CVY_CLOSE_GRACEFUL });
-    }
+    if (s->run->size == 0) complete(ctx);
     return 0;
 }
 
@@ -189,11 +195,7 @@ static void on_bytes(cvy_ctx_t *ctx, cvy_buf_t *bytes)
         run->times[bucket_of((uv_hrtime() - s->marked_at) / 1000)]++;
         s->marked = 0;
     }
-    if (s->back < run->size) return;
-    s->completed = true;
-    run->completed++;
-    run->completed_at = uv_hrtime();
-    cvy_fire_outbound_close(ctx, &(cvy_close_t){ .verb = CVY_CLOSE_GRACEFUL });
+    if (s->back == run->size) complete(ctx);
 }
 
 static void on_error(cvy_ctx_t *ctx, const cvy_error_t *err)
@@ -269,7 +271,9 @@ static void on_shutdown_completed(cvy_transport_t *t, int cause, void *arg)
 
 static void on_connected(cvy_dialer_t *dialer, cvy_transport_t *t, void *arg)
 {
-    cvy_transport_on_shutdown_completed(t, on_shutdown_completed, arg);
+    run_t *run = arg;
+    run->connected++;
+    cvy_transport_on_shutdown_completed(t, on_shutdown_completed, run);
     cvy_dialer_free(dialer);
 }
 
@@ -305,7 +309,8 @@ static int dial(run_t *run)
 static int open_file(run_t *run)
 {
     uv_fs_t req;
-    int err = run->file = uv_fs_open(NULL, &req, run->path, UV_FS_O_RDONLY, 0, NULL);
+    /* Not to wait for whoever may open the other end of a named pipe. */
+    int err = run->file = uv_fs_open(NULL, &req, run->path, UV_FS_O_RDONLY | UV_FS_O_NONBLOCK, 0, NULL);
     uv_fs_req_cleanup(&req);
     if (err < 0) return err;
     err = uv_fs_fstat(NULL, &req, run->file, NULL);
@@ -323,7 +328,8 @@ static void close_file(run_t *run)
 
 static void show_summary(const run_t *run)
 {
-    double seconds = run->completed_at ? (double)(run->completed_at - run->started_at) / 1e9 : 0;
+    uint64_t ended_at = run->completed == run->connections ? run->completed_at : uv_hrtime();
+    double seconds = (double)(ended_at - run->started_at) / 1e9;
     if (run->terminal) fprintf(stderr, "\r%60s\r", "");
     printf("bytes     %12" PRId64 "\n", run->back);
     printf("frames    %12" PRId64 "\n", run->frames);
@@ -350,7 +356,8 @@ int main(int argc, char **argv)
     int err = open_file(&run);
     if (!err) err = cvy_loop_new(&run.loop, NULL);
     if (err) {
-        fprintf(stderr, "send_file: %s: %s\n", run.path, err == UV_EINVAL ? "not a regular file" : uv_strerror(err));
+        const char *rule = err == UV_EINVAL ? "not a regular file" : uv_strerror(err);
+        fprintf(stderr, "send_file: %s: %s (%s)\n", run.path, rule, uv_err_name(err));
         close_file(&run);
         return 1;
     }
@@ -367,6 +374,6 @@ int main(int argc, char **argv)
     cvy_loop_run(run.loop);
     cvy_loop_unref(run.loop);
     close_file(&run);
-    if (!err) show_summary(&run);
+    if (run.connected) show_summary(&run);
     return run.completed == run.connections ? 0 : 1;
 }

@@ -226,13 +226,13 @@ def wrong_command_lines_are_named_with_status_2():
             ('send_file', ['--connect', 'tcp://127.0.0.1:1', file, file], ['one operand']),
             ('proxy', ['--connect', 'tcp://127.0.0.1:1'], ['--listen', 'is missing']),
             ('proxy', ['--listen', TCP], ['--connect', 'is missing']),
-            ('resp_server', ['extra'], ['extra']),
+            ('resp_server', ['extra'], ['extra', 'only options']),
             ('chat', ['--port', '1'], ['--port']),
             ('heartbeat', ['--interval', '-1'], ['--interval -1']),
             ('attach', ['-v'], ['-v'])):
         out, errors = run(name, *args, status=2)
         same(out, '')
-        check(errors.count('\n') == 1 and 'usage: ' + name in errors and errors.startswith(name + ': '), errors)
+        check(errors.count('\n') == 1 and ' (EINVAL); usage: ' + name in errors and errors.startswith(name + ': '), errors)
         for word in words:
             check(word in errors, word, 'in', errors)
 
@@ -251,9 +251,17 @@ def what_the_library_refuses_is_named_with_status_1():
                       (f'unix://{TEMP}/nobody', 'ENOENT'), ('tcp://127.0.0.1:0x', '')):
         out, errors = run('send_file', '--connect', uri, file, status=1)
         check(errors.count('\n') == 1 and uri in errors and word in errors, uri, errors)
-    for file in (os.path.join(TEMP, 'missing'), TEMP):
+        same(out, '')
+    pipe = os.path.join(TEMP, 'named-pipe')
+    os.mkfifo(pipe)
+    for file, word in ((os.path.join(TEMP, 'missing'), 'ENOENT'), (TEMP, 'EINVAL'), (pipe, 'EINVAL')):
         out, errors = run('send_file', '--connect', taken, file, status=1)
-        check(errors.count('\n') == 1 and file in errors, errors)
+        check(errors.count('\n') == 1 and file in errors and word in errors, errors)
+        same(out, '')
+    for uri, word in (('carrier://pigeon', 'EINVAL'), ('tcp://127.0.0.1:99999', 'EINVAL'), (path, 'ENAMETOOLONG')):
+        out, errors = run('proxy', '--listen', TCP, '--connect', uri, status=1)
+        check(errors.count('\n') == 1 and uri in errors and word in errors, errors)
+        same(out, '')
     server.stop()
 
 
@@ -298,9 +306,26 @@ def send_file_notices_what_comes_back_wrong():
         with server:
             thread = threading.Thread(target=serve, args=(server, answer))
             thread.start()
-            _, errors = run('send_file', '--connect', uri, path, status=1)
+            out, errors = run('send_file', '--connect', uri, path, status=1)
             thread.join()
         check(word in errors and errors.count('\n') == 1, errors)
+        check('99999' not in word or not re.search(r'^MB/s +0\.0$', out, re.MULTILINE), out)
+
+
+def send_file_names_a_reset_in_words():
+    server, uri = listen()
+
+    def serve():
+        s, _ = server.accept()
+        receive(s, 1)
+        reset(s)
+
+    with server:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        _, errors = run('send_file', '--connect', uri, make_file(100000), status=1)
+        thread.join()
+    check(errors.count('\n') == 1 and uri in errors and 'connection reset by peer: ECONNRESET' in errors, errors)
 
 
 def a_large_file_goes_through_the_proxy_in_bounded_memory():
@@ -363,7 +388,7 @@ def proxy_passes_a_reset_on():
 
 
 def proxy_names_a_dial_that_fails_and_goes_on():
-    for uri, word in ((f'tcp://127.0.0.1:{free_port()}', 'ECONNREFUSED'), ('carrier://pigeon', 'EINVAL')):
+    for uri, word in ((f'tcp://127.0.0.1:{free_port()}', 'ECONNREFUSED'), (f'unix://{TEMP}/nobody', 'ENOENT')):
         proxy = Sample('proxy', '--listen', TCP, '--connect', uri)
         for _ in range(3):
             with dial(proxy.listening[0]) as s:
@@ -627,16 +652,23 @@ def demo_sends_a_file_there_and_back_and_leaves_nothing():
         return
     temp = os.path.join(TEMP, 'demo')
     os.mkdir(temp)
-    for more in ([], [make_file(1 << 20)]):
-        told = subprocess.run(['sh', os.path.join(ROOT, 'samples', 'demo.sh'), *more], stdin=subprocess.DEVNULL,
+
+    def demo(*args):
+        return subprocess.run(['sh', os.path.join(ROOT, 'samples', 'demo.sh'), *args], stdin=subprocess.DEVNULL,
                               capture_output=True, check=False, text=True, env={**os.environ, 'BUILD_DIR': BUILD, 'TMPDIR': temp})
+
+    for more in ([], [make_file(1 << 20)]):
+        told = demo(*more)
         check(told.returncode == 0, told.stdout, told.stderr)
         check('Every byte came back' in told.stdout and re.search(r'^ +MB/s +[\d.]+ +[\d.]+$', told.stdout, re.MULTILINE), told.stdout)
         same(os.listdir(temp), [])
-    told = subprocess.run(['sh', os.path.join(ROOT, 'samples', 'demo.sh'), os.path.join(TEMP, 'missing')], stdin=subprocess.DEVNULL,
-                          capture_output=True, check=False, text=True, env={**os.environ, 'BUILD_DIR': BUILD, 'TMPDIR': temp})
-    check(told.returncode == 1 and 'no such file' in told.stderr, told)
-    same(os.listdir(temp), [])
+    for args, status, words in (([os.path.join(TEMP, 'missing')], 1, ['missing', 'ENOENT']), ([TEMP], 1, [TEMP, 'EINVAL']),
+                                (['-x'], 2, ['-x', 'usage']), ([__file__, 'more'], 2, ['more', 'usage'])):
+        told = demo(*args)
+        check(told.returncode == status and told.stdout == '' and told.stderr.count('\n') == 1, told)
+        for word in words:
+            check(word in told.stderr, word, told.stderr)
+        same(os.listdir(temp), [])
 
 
 TESTS = [f for name, f in list(globals().items()) if callable(f) and getattr(f, '__module__', '') == '__main__' and
