@@ -92,7 +92,7 @@ typedef void (*cvy_log_cb)(void *arg, cvy_log_level_t level, const char *line);
  */
 CVY_EXPORT void cvy_log_set(cvy_log_cb cb, void *arg);
 
-/** "major.minor.patch" of the library that is linked. */
+/** "major.minor.patch" of the library that is linked. Thread: any. */
 CVY_EXPORT const char *cvy_version(void);
 
 CVY_END_DECLS

@@ -6,6 +6,21 @@
  *   Functions that return int return 0, or one of libuv's negative UV_E* codes; outputs are untouched on failure.
  *   Everything happens on the loop's thread; a call from another thread asserts in debug builds and answers UV_EPERM, where it can.
  *   Names: new/free are ours to allocate, init/fini yours, ref/unref shared; fire goes to the neighbour, post comes from any thread.
+ *
+ * Who comes from the design that this follows finds its methods in snake case: Transport.onFlushCompleted is
+ * cvy_transport_on_flush_completed, Listener.listenAndWait cvy_listener_listen_and_wait. What is elsewhere (ByteBuf: see buf.h):
+ *   Transport.pipeline                    cvy_transport_conveyor
+ *   StageContext.pipeline, fireInbound    cvy_ctx_conveyor, cvy_fire_inbound
+ *   Stage.onAdded, onInbound(InboundBytes), ...   the slots of cvy_stage_t: on_added, on_inbound_bytes, ...
+ *   Stage.onInboundEvent, onOutboundEvent the catch-alls of cvy_stage_t: on_inbound, on_outbound
+ *   Event.type, EventBase.static_type     ev->type, &name_event
+ *   as<T>                                 cvy_event_as
+ *   InboundTransportActive, -Inactive     cvy_active, cvy_inactive
+ *   InboundTransportError                 cvy_failure; its slot is on_error
+ *   Dialer, Listener: onFailure, ...      members of their options: on_failure, ...
+ *   EventWatcher.watchRead, unwatchRead   cvy_watch_read, cvy_unwatch_read
+ *   readSome, writeSome, onConnectWritable    cvy_transport_ops_t (adopt.h)
+ *   onReadable, onWritable                the watched transport's own; no one else calls them
  */
 #ifndef CONVEYOR_CONVEYOR_H
 #define CONVEYOR_CONVEYOR_H

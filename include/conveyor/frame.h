@@ -31,8 +31,7 @@ typedef struct cvy_frame_opts {
     int raw_outbound;    /* outbound bytes pass as they are; off: 1 turns it on */
     int64_t offset;      /* bytes in front of the length field, at most 65535; 0 */
     int64_t adjustment;  /* added to the value gives the bytes of the body; may be negative; 0 */
-    int64_t
-        strip; /* bytes dropped from the front of each frame; the header where offset and adjustment are 0, else none */
+    int64_t strip;       /* bytes dropped in front of each; the header where offset and adjustment are 0, else none */
     int64_t max_frame;   /* bytes of a body; 16 MiB */
     int64_t deadline_ms; /* for a whole frame, from its first byte; 30000 */
 } cvy_frame_opts_t;

@@ -27,8 +27,8 @@ typedef struct cvy_listener_opts {
     /* The listener's own callbacks run on its first loop; on_accepted, like conveyor_init, on the connection's. Each may be NULL. */
     void (*on_started)(cvy_listener_t *l, const char *address, void *arg); /* once per address, with the real port */
     void (*on_accepted)(cvy_listener_t *l, cvy_transport_t *t, void *arg); /* lends t */
-    void (*on_error)(cvy_listener_t *l, int err,
-                     void *arg); /* out of descriptors or memory: once per episode, goes on */
+    /** Out of descriptors or memory: once per episode, goes on. */
+    void (*on_error)(cvy_listener_t *l, int err, void *arg);
     void (*on_failure)(cvy_listener_t *l, int err, void *arg); /* broken; on_shutdown follows */
     void (*on_shutdown)(cvy_listener_t *l, void *arg);         /* no on_accepted after it */
     void *arg; /* for conveyor_init and all of these; lives until on_shutdown */
@@ -72,9 +72,8 @@ CVY_EXPORT int cvy_listener_listen_and_wait(cvy_listener_t *l);
 
 typedef enum cvy_shutdown { CVY_KEEP, CVY_DRAIN } cvy_shutdown_t;
 /**
- * Ends accepting, for good; on_shutdown follows, once, if it was started. CVY_DRAIN closes its connections gracefully
- * too. (listen_and_wait drains in
- * any case.) Idempotent; a second call with CVY_DRAIN after CVY_KEEP drains. Thread: any, also before start.
+ * Ends accepting, for good; on_shutdown follows, once, if it was started. CVY_DRAIN closes its connections gracefully too.
+ * (listen_and_wait drains in any case.) Idempotent; a second call with CVY_DRAIN after CVY_KEEP drains. Thread: any, also before start.
  */
 CVY_EXPORT void cvy_listener_shutdown(cvy_listener_t *l, cvy_shutdown_t how);
 

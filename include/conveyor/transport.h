@@ -60,6 +60,7 @@ typedef void (*cvy_flush_cb)(cvy_transport_t *t, int status, void *arg);
  * Errors: UV_ENOMEM, UV_EPIPE (closed), UV_EPERM; cb is not called then.
  */
 CVY_EXPORT int cvy_transport_flush(cvy_transport_t *t, cvy_flush_cb cb, void *arg);
+/** Bytes written and not yet with the kernel. */
 CVY_EXPORT size_t cvy_transport_queued(const cvy_transport_t *t);
 /** As cvy_ctx_writable. */
 CVY_EXPORT bool cvy_transport_writable(cvy_transport_t *t);
