@@ -261,6 +261,30 @@ START_TEST(any_allocation_may_fail_and_leaves_no_hole)
 }
 END_TEST
 
+/* M3: what it loses when it has to go is an error, not a silent hole in the stream. */
+START_TEST(removed_without_memory_it_fails)
+{
+    size_t failures = 0;
+    bool failed = true;
+    for (long nth = 1; failed; nth++, failures += failed) {
+        rig_t r = coupled();
+        rig_open(&r);
+        cvy_ctx_suspend(r.sink);
+        push(&r, "1");
+        push(&r, "2");
+        push(&r, "3");
+        cvy__memory_fail(nth);
+        cvy_conveyor_remove(cvy_embedded_conveyor(r.e), cvy_at_stage(&cvy_flow_control_stage));
+        failed = cvy__memory_failed();
+        cvy__memory_fail(0);
+        cvy_embedded_run(r.e);
+        ck_assert_int_eq(r.cause, failed ? UV_ENOMEM : 1);
+        rig_close(&r);
+    }
+    ck_assert_uint_gt(failures, 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("flow_control");
@@ -270,6 +294,6 @@ int main(void)
     ADD_TESTS(s, "holding", what_arrives_while_suspended_waits_buffer_by_buffer,
               a_new_suspend_stops_the_drain_and_later_bytes_go_behind, bytes_that_arrive_during_a_drain_go_behind_it,
               end_of_stream_waits_behind_what_waits, removed_it_passes_on_what_waits, closing_drops_what_waits,
-              any_allocation_may_fail_and_leaves_no_hole);
+              any_allocation_may_fail_and_leaves_no_hole, removed_without_memory_it_fails);
     return test_run(s);
 }

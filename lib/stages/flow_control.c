@@ -122,8 +122,10 @@ static int flow_control_added(cvy_ctx_t *ctx, const void *opts)
 static void flow_control_removed(cvy_ctx_t *ctx)
 {
     flow_control_t *f = cvy_ctx_state(ctx);
-    while (holds(f) && fire_first(ctx, f->waiting) != UV_ENOMEM)
-        continue;
+    int err = 0;
+    while (holds(f) && err != UV_ENOMEM)
+        err = fire_first(ctx, f->waiting);
+    if (err == UV_ENOMEM) fail(ctx, f);
     if (f->waiting) {
         cvy_buf_fini(&f->waiting->bytes);
         cvy_buf_fini(&f->waiting->lengths);
