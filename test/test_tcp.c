@@ -149,6 +149,31 @@ START_TEST(fd_is_answered_until_closing)
 }
 END_TEST
 
+/* R7: on the application's loop, where libuv alone would let it end once nothing reads: an open transport keeps it alive. */
+START_TEST(suspended_it_keeps_the_applications_loop_alive)
+{
+    uv_loop_t uv;
+    cvy_loop_t *loop;
+    cvy_socket_t fds[2];
+    cvy_transport_t *t;
+    wire_tcp_fds(fds);
+    ck_assert_int_eq(uv_loop_init(&uv), 0);
+    ck_assert_int_eq(cvy_loop_attach(&loop, &uv, NULL), 0);
+    ck_assert_int_eq(cvy_transport_adopt(&t, loop, fds[0], NULL, NULL, NULL), 0);
+    cvy_transport_readable_state_changed(t, false);
+    for (int i = 0; i < 5; i++)
+        ck_assert_int_ne(uv_run(&uv, UV_RUN_NOWAIT), 0);
+    ck_assert_int_eq(cvy_loop_detach(loop, CVY_DETACH_IF_IDLE, NULL, NULL), UV_EBUSY); /* R5 */
+    ck_assert_int_eq(cvy_transport_close(t, CVY_CLOSE_NOW), 0);
+    ck_assert_int_eq(uv_run(&uv, UV_RUN_DEFAULT), 0);
+    ck_assert_int_eq(cvy_loop_detach(loop, CVY_DETACH_IF_IDLE, NULL, NULL), 0);
+    uv_run(&uv, UV_RUN_DEFAULT);
+    ck_assert_int_eq(uv_loop_close(&uv), 0);
+    cvy_loop_unref(loop);
+    cvy__socket_close(fds[1]);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("tcp");
@@ -156,5 +181,6 @@ int main(void)
               fd_is_answered_until_closing);
     ADD_TESTS(suite, "resets", a_reset_is_found_while_reading_is_suspended, a_probe_consumes_nothing,
               reset_while_draining_is_a_reset);
+    ADD_TESTS(suite, "loop", suspended_it_keeps_the_applications_loop_alive);
     return test_run(suite);
 }
