@@ -59,9 +59,9 @@ def wait_until_refused(uri):
             return
 
 
-def fill(s):
+def fill(s, block=bytes(65536)):
     """Sends until nothing is taken for a while; answers how many bytes were."""
-    sent, block = 0, bytes(65536)
+    sent = 0
     s.settimeout(0.3)
     try:
         while sent < 256 << 20:
@@ -596,14 +596,7 @@ def resp_server_holds_who_pipelines_and_does_not_read():
     with dial(server.listening[0]) as s:
         s.sendall(b'SET v ' + b'v' * 10000 + b'\r\n')
         same(receive(s, 5), b'+OK\r\n')
-        asked, block = 0, b'GET v\r\n' * 1000
-        s.settimeout(0.3)
-        try:
-            while asked < 64 << 20:
-                asked += s.send(block)
-        except TimeoutError:
-            pass
-        s.settimeout(None)
+        asked = fill(s, b'GET v\r\n' * 1000)
         peak = server.peak_kib()
         check(SLOW or peak < RSS_LIMIT_KIB, 'peak', peak, 'KiB')
         reply = b'$10000\r\n' + b'v' * 10000 + b'\r\n'
