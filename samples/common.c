@@ -187,12 +187,22 @@ static void end_signals(signals_t *s)
     uv_loop_close(&s->loop);
 }
 
+/* Out of descriptors or memory: those who are connected go on, and accepting is tried again. */
+static void print_trouble(cvy_listener_t *listener, int err, void *arg)
+{
+    (void)err;
+    (void)arg;
+    fprintf(stderr, "%s\n", cvy_listener_message(listener));
+}
+
 int serve(const char *program, const cvy_listener_opts_t *opts)
 {
     cvy_listener_t *listener = NULL;
+    cvy_listener_opts_t all = *opts;
     signals_t signals = { .seen = false };
     use_best_allocator();
-    int err = cvy_listener_new(&listener, opts);
+    all.on_error = print_trouble;
+    int err = cvy_listener_new(&listener, &all);
     if (!err) err = start_signals(&signals, listener);
     if (err) {
         fprintf(stderr, "%s: %s\n", program, uv_strerror(err));

@@ -48,7 +48,7 @@ void print_error(cvy_ctx_t *ctx, const cvy_error_t *err);
 void report_error(cvy_ctx_t *ctx, const cvy_error_t *err);
 
 /**
- * Listens and waits until SIGINT or SIGTERM, which drain; a second one ends the program at once.
+ * Listens and waits until SIGINT or SIGTERM, which drain; a second one ends the program at once. Prints what keeps it from accepting.
  * Returns the exit status; what failed is printed.
  */
 int serve(const char *program, const cvy_listener_opts_t *opts);

@@ -7,6 +7,7 @@ Prints one line per test that failed, and the sum in check's format.
 import os
 import random
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -205,6 +206,26 @@ def a_cut_frame_is_named_and_costs_only_its_connection():
     server.stop()
     errors = server.errors()
     check('EPROTO' in errors and errors.count('\n') == 1, errors)
+
+
+def echo_server_says_that_it_is_out_of_descriptors_and_goes_on():
+    server = Sample('echo_server', '--listen', TCP)
+    with dial(server.listening[0]) as good:
+        good.sendall(b'a')
+        same(receive(good, 1), b'a')
+        pid = server.process.pid
+        limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(os.listdir(f'/proc/{pid}/fd')), limits[1]))
+        with dial(server.listening[0]) as waits:
+            while not server.errors():
+                good.sendall(b'b')
+                same(receive(good, 1), b'b')
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+            waits.sendall(b'c')
+            same(receive(waits, 1), b'c')
+    server.stop()
+    errors = server.errors()
+    check(server.listening[0] in errors and 'EMFILE' in errors and errors.count('\n') == 1, errors)
 
 
 # Command lines
