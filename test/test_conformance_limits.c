@@ -1,4 +1,5 @@
 /* T14, continued: what a connection may cost the others on its loop, in time, in memory and by failing. Each test runs once per kind. */
+#include <conveyor/conveyor.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -115,6 +116,33 @@ START_OVER_KINDS(an_echoed_message_allocates_nothing)
     long segments = wire_segments_taken, calls = uv_calls;
     cvy__memory_fail(1); /* the first call would fail */
     WIRE_UNTIL(&w, w.a.r.bytes > 23 * 1000);
+    ck_assert(!cvy__memory_failed());
+    cvy__memory_fail(0);
+    ck_assert_int_eq(wire_segments_taken - segments, 0);
+    if (!wire_copies(w.kind)) ck_assert_int_eq(uv_calls - calls, 0);
+}
+END_OVER_KINDS
+
+static void add_stages(const wire_end_t *end)
+{
+    cvy_conveyor_t *c = cvy_transport_conveyor(end->t);
+    ck_assert_int_eq(cvy_conveyor_add_first(c, &cvy_idle_stage, &(cvy_idle_opts_t){ .all_ms = 60000 }, NULL), 0);
+    ck_assert_int_eq(cvy_conveyor_add_first(c, &cvy_frame_stage, NULL, NULL), 0);
+    ck_assert_int_eq(cvy_conveyor_add_first(c, &cvy_flow_control_stage, NULL, NULL), 0);
+}
+
+/* M4, B4: nor does a frame: its header comes off and goes on again, behind flow control and before idle detection. */
+START_OVER_KINDS(an_echoed_frame_allocates_nothing)
+{
+    make_echo(&w);
+    ck_assert_int_eq(wire_open(&w, NULL), 0);
+    add_stages(&w.a);
+    add_stages(&w.b);
+    ck_assert_int_eq(wire_write(&w.a, "\0\0\0\5hello", 9), 0);
+    WIRE_UNTIL(&w, w.a.r.bytes > 5 * 50);
+    long segments = wire_segments_taken, calls = uv_calls;
+    cvy__memory_fail(1);
+    WIRE_UNTIL(&w, w.a.r.bytes > 5 * 1000);
     ck_assert(!cvy__memory_failed());
     cvy__memory_fail(0);
     ck_assert_int_eq(wire_segments_taken - segments, 0);
@@ -254,6 +282,7 @@ int main(void)
     ADD_OVER_KINDS(tc, a_hot_peer_starves_nobody);
     ADD_OVER_KINDS(tc, an_idle_connection_holds_no_read_buffer);
     ADD_OVER_KINDS(tc, an_echoed_message_allocates_nothing);
+    ADD_OVER_KINDS(tc, an_echoed_frame_allocates_nothing);
     ADD_OVER_KINDS(tc, a_stalled_write_allocates_nothing);
     ADD_OVER_KINDS(tc, a_failed_allocation_costs_one_connection);
     ADD_OVER_KINDS(tc, close_inside_every_callback);
