@@ -125,10 +125,7 @@ static void build(cvy__accepted_t *c)
     t->on_gone = on_gone;
     t->on_gone_arg = c;
     cvy__link_append(&c->lane->accepted, &c->link);
-    cvy_transport_ref(t);
-    err = cvy__transport_open(t, l->opts.conveyor_init, l->opts.arg, lend, c);
-    if (!err && (atomic_load(&l->asked) & CVY__ASKED_DRAIN)) cvy_transport_shutdown(t, 0);
-    cvy_transport_unref(t);
+    cvy__transport_open(t, l->opts.conveyor_init, l->opts.arg, lend, c); /* a failed init closes it */
 }
 
 static void deliver(cvy__accepted_t *c)

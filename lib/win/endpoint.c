@@ -1,6 +1,7 @@
 /*
- * Listening where there is Winsock. A thread accepts: it waits for the socket's event and one of its own, so that stopping and
- * pausing need no close from another thread. What it accepts is set free of the listener's event before it is handed on.
+ * Listening where there is Winsock. A thread accepts: it waits with select for the socket and for a bell, so that stopping and pausing
+ * need no close from another thread. (WSAEventSelect would do without the bell, but its events are edges, and wine loses one when an
+ * accept finds nobody.)
  */
 #include "base/system_socket.h"
 
@@ -112,31 +113,35 @@ int cvy__ipc_path(char *out, size_t n, const char *name, bool make)
 struct cvy__acceptor_thread {
     cvy__accept_events_t events;
     SOCKET listener;
-    WSAEVENT ready; /* the listener's: someone waits */
-    WSAEVENT woken; /* ours */
+    SOCKET bell; /* a datagram socket that only hears itself: what select can wait for besides the listener */
     uv_thread_t thread;
+    atomic_bool rung; /* one datagram at most is on its way */
     atomic_bool stopping;
 };
 
-static int accept_one(cvy__acceptor_thread_t *t, cvy_socket_t *out)
+static int open_bell(SOCKET *out)
 {
-    int err = cvy__socket_accept((cvy_socket_t)t->listener, out);
-    if (err) return err;
-    u_long on = 1;
-    if (WSAEventSelect((SOCKET)*out, NULL, 0) || ioctlsocket((SOCKET)*out, (long)FIONBIO, &on)) {
-        cvy__socket_close(*out);
-        return UV_ECONNABORTED;
+    struct sockaddr_in self = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    int n = (int)sizeof self;
+    SOCKET s = WSASocketW(AF_INET, SOCK_DGRAM, 0, NULL, 0, WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT);
+    if (s == INVALID_SOCKET) return code();
+    if (bind(s, (struct sockaddr *)&self, n) || getsockname(s, (struct sockaddr *)&self, &n) ||
+        connect(s, (struct sockaddr *)&self, n)) {
+        int err = code();
+        closesocket(s);
+        return err;
     }
+    *out = s;
     return 0;
 }
 
-/* Accepts all that wait. True: the listener's event tells when there are more. */
+/* Accepts all that wait. True: the listener tells when there are more; false: the bell does. */
 static bool accept_all(cvy__acceptor_thread_t *t)
 {
     while (!atomic_load(&t->stopping)) {
         cvy_socket_t fd;
         if (!t->events.may_accept(t->events.arg)) return false;
-        int err = accept_one(t, &fd);
+        int err = cvy__socket_accept((cvy_socket_t)t->listener, &fd);
         if (!err)
             t->events.accepted(t->events.arg, fd);
         else if (!t->events.refused(t->events.arg, err))
@@ -147,26 +152,28 @@ static bool accept_all(cvy__acceptor_thread_t *t)
     return false;
 }
 
+static void wait_for(cvy__acceptor_thread_t *t, bool listening)
+{
+    fd_set ready;
+    char byte;
+    FD_ZERO(&ready);
+    FD_SET(t->bell, &ready);
+    if (listening) FD_SET(t->listener, &ready);
+    if (select(0, &ready, NULL, NULL, NULL) > 0 && FD_ISSET(t->bell, &ready)) {
+        recv(t->bell, &byte, 1, 0);
+        atomic_store(&t->rung, false); /* before it is looked at what is wanted */
+    }
+}
+
 static void run(void *arg)
 {
     cvy__acceptor_thread_t *t = arg;
     cvy__thread_name("cvy accept");
-    bool listening = true;
+    bool listening = false;
     while (!atomic_load(&t->stopping)) {
-        WSAEVENT events[] = { t->woken, t->ready };
-        WSAWaitForMultipleEvents(listening ? 2 : 1, events, FALSE, WSA_INFINITE, FALSE);
-        WSAResetEvent(t->woken);
-        WSAResetEvent(t->ready); /* accept sets it again while someone waits */
+        wait_for(t, listening);
         listening = accept_all(t);
     }
-}
-
-static void free_thread(cvy__acceptor_thread_t *t)
-{
-    WSAEventSelect(t->listener, NULL, 0);
-    if (t->ready != WSA_INVALID_EVENT) WSACloseEvent(t->ready);
-    if (t->woken != WSA_INVALID_EVENT) WSACloseEvent(t->woken);
-    cvy__free(t);
 }
 
 int cvy__acceptor_thread_start(cvy__acceptor_thread_t **out, cvy_socket_t listener, const cvy__accept_events_t *events)
@@ -175,24 +182,24 @@ int cvy__acceptor_thread_start(cvy__acceptor_thread_t **out, cvy_socket_t listen
     if (!t) return UV_ENOMEM;
     t->events = *events;
     t->listener = (SOCKET)listener;
-    t->ready = WSACreateEvent();
-    t->woken = WSACreateEvent();
-    int err = 0;
-    if (t->ready == WSA_INVALID_EVENT || t->woken == WSA_INVALID_EVENT)
-        err = UV_ENOMEM;
-    else if (WSAEventSelect(t->listener, t->ready, FD_ACCEPT))
-        err = code();
-    if (!err) err = uv_thread_create(&t->thread, run, t);
-    if (err)
-        free_thread(t);
-    else
-        *out = t;
-    return err;
+    int err = open_bell(&t->bell);
+    if (err) {
+        cvy__free(t);
+        return err;
+    }
+    err = uv_thread_create(&t->thread, run, t);
+    if (err) {
+        closesocket(t->bell);
+        cvy__free(t);
+        return err;
+    }
+    *out = t;
+    return 0;
 }
 
 void cvy__acceptor_thread_wake(cvy__acceptor_thread_t *t)
 {
-    WSASetEvent(t->woken);
+    if (!atomic_exchange(&t->rung, true)) send(t->bell, "", 1, 0);
 }
 
 void cvy__acceptor_thread_stop(cvy__acceptor_thread_t *t)
@@ -200,5 +207,6 @@ void cvy__acceptor_thread_stop(cvy__acceptor_thread_t *t)
     atomic_store(&t->stopping, true);
     cvy__acceptor_thread_wake(t);
     uv_thread_join(&t->thread);
-    free_thread(t);
+    closesocket(t->bell);
+    cvy__free(t);
 }
