@@ -36,7 +36,7 @@ typedef struct cvy_transport_opts {
     int64_t keepalive_s;     /* TCP keepalive after so many seconds; off */
     int64_t send_buffer;     /* SO_SNDBUF, bytes; the system's */
     int64_t receive_buffer;  /* SO_RCVBUF, bytes; the system's */
-    int64_t linger_s;        /* SO_LINGER, seconds; off */
+    int64_t linger_s;        /* SO_LINGER, seconds; off. On Linux closing with unsent bytes then blocks the loop for so long */
     int64_t user_timeout_ms; /* TCP_USER_TIMEOUT where there is one; the system's */
 } cvy_transport_opts_t;
 
