@@ -291,6 +291,41 @@ START_TEST(a_connection_on_its_way_holds_the_end_back_and_is_not_lent_any_more) 
 }
 END_TEST
 
+static void on_error(cvy_listener_t *l, int err, void *arg)
+{
+    farm_t *f = arg;
+    (void)l;
+    ck_assert_int_eq(err, UV_EMFILE);
+    atomic_fetch_add(&f->failures, 1);
+}
+
+START_TEST(one_accepted_before_an_episode_does_not_end_it) /* L3 */
+{
+    net_t n;
+    farm_t f;
+    net_init(&n);
+    farm_init(&f);
+    f.opts.on_error = on_error;
+    f.opts.retry_ms = 1000000;
+    farm_start(&f);
+    cvy_task_t task = { .run = block, .arg = &f };
+    ck_assert_int_eq(cvy_loop_post(cvy_group_loop(f.group, 1), &task), 0);
+    NET_UNTIL(&n, atomic_load(&f.blocked));
+    dial_all(&n, f.address, 3);
+    NET_UNTIL(&n, cvy_listener_connections(f.listener) == 3 && atomic_load(&f.accepted) == 2);
+    cvy__acceptor_trouble(&f.listener->acceptors[0], UV_EMFILE);
+    NET_UNTIL(&n, atomic_load(&f.failures));
+    atomic_store(&f.release, true);
+    NET_UNTIL(&n, atomic_load(&f.accepted) == 3);
+    cvy__acceptor_trouble(&f.listener->acceptors[0], UV_EMFILE);
+    for (int i = 0; i < 3; i++)
+        pass_loop_0(&f, &n);
+    ck_assert_int_eq(atomic_load(&f.failures), 1);
+    farm_fini(&f);
+    net_fini(&n);
+}
+END_TEST
+
 START_TEST(a_group_that_stops_ends_it_while_connections_come) /* L4, R3 */
 {
     for (int round = 0; round < 10; round++) {
@@ -485,6 +520,7 @@ int main(void)
                                 max_connections_holds_over_all_loops),
                       30);
     tcase_set_timeout(ADD_TESTS(suite, "ending", a_connection_on_its_way_holds_the_end_back_and_is_not_lent_any_more,
+                                one_accepted_before_an_episode_does_not_end_it,
                                 shutdown_from_any_thread_while_accepting_ends_it_once,
                                 a_group_that_stops_ends_it_while_connections_come,
                                 an_attached_loop_can_be_served_and_detached),

@@ -120,7 +120,7 @@ static void build(cvy__accepted_t *c)
         drop(c, err);
         return;
     }
-    atomic_store(&l->episode, false);
+    if (!atomic_load(&l->resting)) atomic_store(&l->episode, false); /* while resting: it was accepted before */
     c->transport = t;
     t->on_gone = on_gone;
     t->on_gone_arg = c;
