@@ -34,7 +34,10 @@ typedef struct cvy_event {
 #ifdef __cplusplus
 #define CVY_EVENT(name) extern "C" CVY_ONE_DEFINITION const cvy_event_type_t name##_event = {#name, 0}
 #else
-#define CVY_EVENT(name) extern const cvy_event_type_t name##_event; CVY_ONE_DEFINITION const cvy_event_type_t name##_event = {#name, 0}
+/* The attribute has to stand at the first declaration: mingw forgets it otherwise. */
+#define CVY_EVENT(name)                                           \
+    CVY_ONE_DEFINITION extern const cvy_event_type_t name##_event; \
+    CVY_ONE_DEFINITION const cvy_event_type_t name##_event = { #name, 0 }
 #endif
 
 #define CVY_EVENT_OF(name) {&name##_event}
