@@ -119,9 +119,7 @@ void print_listening(cvy_listener_t *listener, const char *address, void *arg)
 void print_error(cvy_ctx_t *ctx, const cvy_error_t *err)
 {
     char text[300];
-    cvy_error_t told = *err;
-    if (!told.detail) told.detail = uv_strerror(told.code); /* what the system said, in words */
-    cvy_error_format(text, sizeof text, &told);
+    cvy_error_format(text, sizeof text, err);
     fprintf(stderr, "%s: %s\n", cvy_transport_other_endpoint(cvy_ctx_transport(ctx)), text);
 }
 

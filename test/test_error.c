@@ -21,12 +21,14 @@ START_TEST(an_error_reads_as_stage_rule_figures_and_code)
 }
 END_TEST
 
-START_TEST(what_an_error_does_not_know_is_left_out)
+START_TEST(what_an_error_does_not_know_is_left_out_or_said_in_the_systems_words)
 {
-    ck_assert_str_eq(text((cvy_error_t){ .code = UV_ECONNRESET, .stage = "transport" }, 120), "transport: ECONNRESET");
-    ck_assert_str_eq(text((cvy_error_t){ .code = UV_EPIPE }, 120), "EPIPE");
+    ck_assert_str_eq(text((cvy_error_t){ .code = UV_ECONNRESET, .stage = "transport" }, 120),
+                     "transport: connection reset by peer: ECONNRESET");
+    ck_assert_str_eq(text((cvy_error_t){ .code = UV_EPIPE }, 120), "broken pipe: EPIPE");
     ck_assert_str_eq(text((cvy_error_t){ .code = UV_EPIPE, .detail = "gone" }, 120), "gone: EPIPE");
-    ck_assert_str_eq(text((cvy_error_t){ .code = UV_ENOBUFS, .value = 3, .limit = 2 }, 120), "(3 > 2): ENOBUFS");
+    ck_assert_str_eq(text((cvy_error_t){ .code = UV_ENOBUFS, .detail = "full", .value = 3, .limit = 2 }, 120),
+                     "full (3 > 2): ENOBUFS");
 }
 END_TEST
 
@@ -42,7 +44,7 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("error");
-    ADD_TESTS(suite, "format", an_error_reads_as_stage_rule_figures_and_code, what_an_error_does_not_know_is_left_out,
+    ADD_TESTS(suite, "format", an_error_reads_as_stage_rule_figures_and_code, what_an_error_does_not_know_is_left_out_or_said_in_the_systems_words,
         text_that_does_not_fit_is_cut);
     return test_run(suite);
 }

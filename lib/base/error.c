@@ -1,4 +1,4 @@
-/* An error as one line: stage, rule, figures, code. What is not known is left out. */
+/* An error as one line: stage, rule, figures, code. Where no rule was named the system's words for the code stand in its place. */
 #include <conveyor/base.h>
 
 #include <inttypes.h>
@@ -31,13 +31,14 @@ void cvy_error_format(char *out, size_t n, const cvy_error_t *err)
     if (!n)
         return;
     text_t text = { out, n };
+    char word[128];
+    const char *detail = err->detail ? err->detail : uv_strerror_r(err->code, word, sizeof word);
     out[0] = '\0';
     if (err->stage)
         put(&text, "%s: ", err->stage);
-    if (err->detail)
-        put(&text, "%s", err->detail);
+    put(&text, "%s", detail);
     if (err->value || err->limit)
-        put(&text, "%s(%" PRIu64 " > %" PRIu64 ")", err->detail ? " " : "", err->value, err->limit);
+        put(&text, " (%" PRIu64 " > %" PRIu64 ")", err->value, err->limit);
     char name[64];
-    put(&text, "%s%s", err->detail || err->value || err->limit ? ": " : "", uv_err_name_r(err->code, name, sizeof name));
+    put(&text, ": %s", uv_err_name_r(err->code, name, sizeof name));
 }
