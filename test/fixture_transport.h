@@ -159,7 +159,7 @@ static inline void wire_has(size_t n)
     uint8_t *bytes = malloc(n + 1);
     cvy_buf_peek(out, bytes, n);
     for (size_t i = 0; i < n; i++)
-        if (bytes[i] != pattern(i)) ck_abort_msg("byte %zu of %zu is another", i, n);
+        if (bytes[i] != pattern(i)) ck_abort_msg("byte %d of %d is another", (int)i, (int)n);
     free(bytes);
 }
 
