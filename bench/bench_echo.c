@@ -31,10 +31,8 @@ typedef struct scenario {
 } scenario_t;
 
 static const scenario_t scenarios[] = {
-    { "1 connection, 64 B, one at a time", 1, 1, 64 },
-    { "50 connections, 64 B, one at a time", 50, 1, 64 },
-    { "50 connections, 64 B, 16 in flight", 50, 16, 64 },
-    { "1 connection, 16 KiB, 8 in flight", 1, 8, 16384 },
+    { "1 connection, 64 B, one at a time", 1, 1, 64 },       { "50 connections, 64 B, one at a time", 50, 1, 64 },
+    { "50 connections, 64 B, 16 in flight", 50, 16, 64 },    { "1 connection, 16 KiB, 8 in flight", 1, 8, 16384 },
     { "10 connections, 64 KiB, 4 in flight", 10, 4, 65536 },
 };
 
@@ -193,8 +191,8 @@ static void report(const char *name, double *rates, const double *base, int roun
     }
     qsort(ratios, (size_t)rounds, sizeof *ratios, by_size);
     qsort(sorted, (size_t)rounds, sizeof *sorted, by_size);
-    printf("  %-18s %10.0f/s   %.2f x libuv  (%.2f ... %.2f)\n", name, sorted[rounds / 2], ratios[rounds / 2], ratios[0],
-           ratios[rounds - 1]);
+    printf("  %-18s %10.0f/s   %.2f x libuv  (%.2f ... %.2f)\n", name, sorted[rounds / 2], ratios[rounds / 2],
+           ratios[0], ratios[rounds - 1]);
     fflush(stdout);
 }
 

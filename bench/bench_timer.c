@@ -62,14 +62,12 @@ int main(void)
 {
     cvy_loop_t *loop;
     uv_loop_t uv;
-    if (cvy__loop_new_embedded(&loop, NULL) || uv_loop_init(&uv))
-        return 1;
+    if (cvy__loop_new_embedded(&loop, NULL) || uv_loop_init(&uv)) return 1;
     printf("%10s %14s %14s\n", "armed", "wheel ns", "uv_timer ns");
     for (size_t n = 1000; n <= 1000000; n *= 10) {
         cvy_timer_t *wheel = calloc(n, sizeof *wheel);
         uv_timer_t *heap = calloc(n, sizeof *heap);
-        if (!wheel || !heap)
-            return 1;
+        if (!wheel || !heap) return 1;
         printf("%10zu %14.1f %14.1f\n", n, wheel_ns(wheel, n, loop), heap_ns(heap, n, &uv));
         free(wheel);
         free(heap);

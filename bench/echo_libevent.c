@@ -23,7 +23,8 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
     bufferevent_free(bev);
 }
 
-static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address, int size, void *arg)
+static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address, int size,
+                      void *arg)
 {
     (void)address;
     (void)size;
@@ -43,8 +44,8 @@ void serve_libevent(int ready)
     struct sockaddr_in address = { .sin_family = AF_INET };
     socklen_t size = sizeof address;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    struct evconnlistener *listener =
-        evconnlistener_new_bind(base, on_accept, NULL, LEV_OPT_CLOSE_ON_FREE, 128, (struct sockaddr *)&address, sizeof address);
+    struct evconnlistener *listener = evconnlistener_new_bind(base, on_accept, NULL, LEV_OPT_CLOSE_ON_FREE, 128,
+                                                              (struct sockaddr *)&address, sizeof address);
     if (!listener || getsockname(evconnlistener_get_fd(listener), (struct sockaddr *)&address, &size)) exit(1);
     int port = ntohs(address.sin_port);
     if (write(ready, &port, sizeof port) != (ssize_t)sizeof port) exit(1);

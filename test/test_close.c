@@ -740,10 +740,10 @@ int main(void)
     fixed(ADD_TESTS(suite, "half-close", allow_half_close_keeps_our_side_open_for_its_timeout,
                     the_half_close_timeout_counts_from_the_last_write_progress,
                     both_ends_shut_closes_whichever_came_first, our_end_follows_what_is_queued_and_what_stages_hold,
-                    what_stages_fire_behind_our_end_is_dropped,
-                    a_held_read_closed_is_bounded_by_the_half_close_timeout,
+                    what_stages_fire_behind_our_end_is_dropped, a_held_read_closed_is_bounded_by_the_half_close_timeout,
                     the_half_close_timeout_does_not_run_while_reading_is_suspended,
-                    a_reset_behind_the_end_of_the_stream_is_found_without_a_suspend, fires_behind_our_end_answer_epipe));
+                    a_reset_behind_the_end_of_the_stream_is_found_without_a_suspend,
+                    fires_behind_our_end_answer_epipe));
     fixed(ADD_TESTS(suite, "deadlines", a_write_stall_ends_in_etimedout_and_progress_sets_it_back,
                     no_stall_without_bytes_queued, a_reset_is_found_by_the_probe_while_suspended,
                     the_probe_finds_a_reset_behind_the_end_of_the_stream, a_resume_ends_probing_and_the_suspend_timeout,

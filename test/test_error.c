@@ -16,7 +16,11 @@ static const char *text(cvy_error_t err, size_t n)
 
 START_TEST(an_error_reads_as_stage_rule_figures_and_code)
 {
-    cvy_error_t err = { .code = UV_EMSGSIZE, .stage = "frame", .detail = "frame longer than max_frame", .value = 4294967295, .limit = 1048576 };
+    cvy_error_t err = { .code = UV_EMSGSIZE,
+                        .stage = "frame",
+                        .detail = "frame longer than max_frame",
+                        .value = 4294967295,
+                        .limit = 1048576 };
     ck_assert_str_eq(text(err, 120), "frame: frame longer than max_frame (4294967295 > 1048576): EMSGSIZE");
 }
 END_TEST
@@ -44,7 +48,7 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("error");
-    ADD_TESTS(suite, "format", an_error_reads_as_stage_rule_figures_and_code, what_an_error_does_not_know_is_left_out_or_said_in_the_systems_words,
-        text_that_does_not_fit_is_cut);
+    ADD_TESTS(suite, "format", an_error_reads_as_stage_rule_figures_and_code,
+              what_an_error_does_not_know_is_left_out_or_said_in_the_systems_words, text_that_does_not_fit_is_cut);
     return test_run(suite);
 }

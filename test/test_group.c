@@ -47,8 +47,7 @@ static int enter_and_stop_when_all_are_in(cvy_loop_t *loop, int id, void *params
     cvy_group_t **group = params;
     (void)loop;
     atomic_fetch_add(&entered[id], 1);
-    if (atomic_fetch_add(&entries, 1) + 1 == cvy_group_size(*group))
-        cvy_group_stop(*group);
+    if (atomic_fetch_add(&entries, 1) + 1 == cvy_group_size(*group)) cvy_group_stop(*group);
     return 0;
 }
 
@@ -243,7 +242,7 @@ END_TEST
 static void add_signal_tests(Suite *suite)
 {
     ADD_TESTS(suite, "sigpipe", a_loops_own_thread_blocks_sigpipe_and_the_process_keeps_its_default,
-        attaching_ignores_sigpipe_only_where_the_default_was_left);
+              attaching_ignores_sigpipe_only_where_the_default_was_left);
 }
 
 #else
@@ -258,11 +257,11 @@ static void add_signal_tests(Suite *suite)
 int main(void)
 {
     Suite *suite = suite_create("group");
-    TCase *tc = ADD_TESTS(suite, "group", every_loop_is_entered_once_with_its_number,
-        a_started_group_runs_beside_its_caller, an_entry_that_fails_stops_the_group_and_is_its_result,
-        a_group_stopped_before_it_ran_ends_at_once, a_group_that_never_ran_can_be_freed,
-        free_stops_and_joins_a_running_group, a_task_hops_between_two_loops, sizes_can_be_given_in_words,
-        any_allocation_of_a_new_group_may_fail);
+    TCase *tc =
+        ADD_TESTS(suite, "group", every_loop_is_entered_once_with_its_number, a_started_group_runs_beside_its_caller,
+                  an_entry_that_fails_stops_the_group_and_is_its_result, a_group_stopped_before_it_ran_ends_at_once,
+                  a_group_that_never_ran_can_be_freed, free_stops_and_joins_a_running_group,
+                  a_task_hops_between_two_loops, sizes_can_be_given_in_words, any_allocation_of_a_new_group_may_fail);
     tcase_add_checked_fixture(tc, open_group, end_group);
     add_signal_tests(suite);
     return test_run(suite);

@@ -98,6 +98,6 @@ int main(void)
 {
     Suite *suite = suite_create("log");
     ADD_TESTS(suite, "hook", a_line_goes_to_the_hook_with_its_level_and_argument, a_long_line_is_cut,
-        a_hook_may_log_and_replace_itself, the_hook_can_be_changed_while_others_log);
+              a_hook_may_log_and_replace_itself, the_hook_can_be_changed_while_others_log);
     return test_run(suite);
 }

@@ -185,8 +185,7 @@ static void left(cvy__work_t *w)
 
 static void write_something(void)
 {
-    if (deferred_once)
-        return;
+    if (deferred_once) return;
     deferred_once = true;
     deferred_in = loop->turns;
     cvy__loop_defer_flush(loop, &work);
@@ -208,8 +207,7 @@ static void prepare_writes(uv_prepare_t *h)
 static void prepare_looks(uv_prepare_t *h)
 {
     (void)h;
-    if (deferred_once)
-        ck_assert_str_eq(log_, "left ");
+    if (deferred_once) ck_assert_str_eq(log_, "left ");
 }
 
 static void check_writes(uv_check_t *h)
@@ -227,8 +225,7 @@ static void stop_on_timeout(uv_timer_t *h)
 /* It may come before the first wait, on a busy machine: then once more. */
 static void until_written(uv_timer_t *h)
 {
-    if (!deferred_once)
-        uv_timer_start(h, until_written, 2, 0);
+    if (!deferred_once) uv_timer_start(h, until_written, 2, 0);
 }
 
 static void start_app_handle(int kind)
@@ -236,12 +233,9 @@ static void start_app_handle(int kind)
     uv_timer_init(&uv, &app_timer);
     uv_prepare_init(&uv, &app_prepare);
     uv_check_init(&uv, &app_check);
-    if (kind == 0)
-        uv_timer_start(&app_timer, timer_writes, 1, 0);
-    if (kind == 1)
-        uv_prepare_start(&app_prepare, prepare_writes);
-    if (kind == 2)
-        uv_check_start(&app_check, check_writes);
+    if (kind == 0) uv_timer_start(&app_timer, timer_writes, 1, 0);
+    if (kind == 1) uv_prepare_start(&app_prepare, prepare_writes);
+    if (kind == 2) uv_check_start(&app_check, check_writes);
 }
 
 static void expect_that_it_leaves(int kind)
@@ -287,8 +281,7 @@ START_TEST(so_it_does_when_the_applications_handles_were_started_first)
     uv.data = &mark;
     cvy__work_init(&work, left);
     start_app_handle(_i);
-    if (_i != 1)
-        uv_prepare_start(&app_prepare, prepare_looks);
+    if (_i != 1) uv_prepare_start(&app_prepare, prepare_looks);
     ck_assert_int_eq(cvy_loop_attach(&loop, &uv, NULL), 0);
     expect_that_it_leaves(_i);
 }
@@ -349,8 +342,7 @@ static void item_run(cvy__work_t *w)
     item_t *item = CVY__OF(w, item_t, work);
     ck_assert_uint_eq(item->loop->root, 1);
     strcat(log_, item->name);
-    if (!item->then)
-        return;
+    if (!item->then) return;
     cvy__loop_enter(item->loop); /* a nested dispatch does not run what is deferred in it */
     if (item->then_flush)
         cvy__loop_defer_flush(item->loop, &item->then->work);
@@ -441,8 +433,7 @@ static int turns_run;
 
 static void next_turn_again(cvy__work_t *w)
 {
-    if (++turns_run < 5)
-        cvy__loop_defer_turn(loop, w);
+    if (++turns_run < 5) cvy__loop_defer_turn(loop, w);
 }
 
 START_TEST(work_put_off_to_the_next_turn_runs_once_a_turn_and_the_loop_does_not_wait)
@@ -586,8 +577,7 @@ START_TEST(stop_races_with_run_and_always_wins)
     for (int i = 0; i < 1000; i++) {
         cvy_loop_t *l = own();
         uv_thread_t stopper;
-        if (i % 2)
-            ck_assert_int_eq(cvy_loop_start(l), 0);
+        if (i % 2) ck_assert_int_eq(cvy_loop_start(l), 0);
         uv_thread_create(&stopper, stop_from_afar, l);
         ck_assert_int_eq(i % 2 ? cvy_loop_join(l) : cvy_loop_run(l), 0);
         uv_thread_join(&stopper);
@@ -667,8 +657,7 @@ static void add_thread_test(TCase *tc)
     tcase_add_test(tc, a_call_from_another_thread_asserts);
 #elif !defined(_WIN32)
     const char *fork = getenv("CK_FORK");
-    if (!fork || strcmp(fork, "no"))
-        tcase_add_test_raise_signal(tc, a_call_from_another_thread_asserts, SIGABRT);
+    if (!fork || strcmp(fork, "no")) tcase_add_test_raise_signal(tc, a_call_from_another_thread_asserts, SIGABRT);
 #else
     (void)tc;
     (void)a_call_from_another_thread_asserts;
@@ -707,22 +696,24 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("loop");
-    TCase *tc = ADD_TESTS(suite, "attached", after_detach_the_applications_loop_can_be_closed,
+    TCase *tc = ADD_TESTS(
+        suite, "attached", after_detach_the_applications_loop_can_be_closed,
         detach_refuses_while_something_is_open_and_closes_it_when_told, stopping_an_attached_loop_detaches_it,
         calls_for_loops_of_our_own_refuse_an_attached_one, an_idle_attached_loop_lets_uv_run_return,
         an_idle_loop_never_wakes_up, what_our_own_timers_write_leaves_in_their_turn,
         what_our_own_close_callbacks_write_leaves_in_their_turn,
         the_outermost_leave_runs_deferred_work_and_settle_the_flushes,
         flushes_leave_early_when_as_many_as_the_limit_wait, undefer_takes_out_of_either_list_and_is_idempotent,
-        work_put_off_to_the_next_turn_runs_once_a_turn_and_the_loop_does_not_wait, work_that_defers_itself_for_ever_does_not_stop_the_loop);
+        work_put_off_to_the_next_turn_runs_once_a_turn_and_the_loop_does_not_wait,
+        work_that_defers_itself_for_ever_does_not_stop_the_loop);
     tcase_add_loop_test(tc, what_the_application_writes_in_its_own_callbacks_leaves_before_the_loop_waits, 0, 3);
     tcase_add_loop_test(tc, so_it_does_when_the_applications_handles_were_started_first, 0, 3);
     tcase_add_checked_fixture(tc, attach, detach);
     tc = ADD_TESTS(suite, "own", stop_before_run_makes_run_return_at_once, a_loop_that_never_ran_can_be_freed,
-        run_closes_what_is_open_when_it_is_stopped, a_started_loop_runs_on_its_own_thread,
-        the_last_unref_stops_and_joins_a_started_loop, stop_races_with_run_and_always_wins,
-        a_turn_waits_no_longer_than_its_timeout, wake_ends_the_wait_of_a_turn,
-        what_the_application_left_on_our_loop_is_closed_with_it, any_allocation_of_new_and_attach_may_fail);
+                   run_closes_what_is_open_when_it_is_stopped, a_started_loop_runs_on_its_own_thread,
+                   the_last_unref_stops_and_joins_a_started_loop, stop_races_with_run_and_always_wins,
+                   a_turn_waits_no_longer_than_its_timeout, wake_ends_the_wait_of_a_turn,
+                   what_the_application_left_on_our_loop_is_closed_with_it, any_allocation_of_new_and_attach_may_fail);
     tcase_add_checked_fixture(tc, attach, detach);
     tcase_set_timeout(tc, 60);
     tc = tcase_create("threads");

@@ -39,8 +39,7 @@ static void count_in_order(cvy_task_t *task, int status)
     ck_assert_int_eq(status, 0);
     ck_assert(cvy_loop_in_thread(loop));
     ck_assert_int_eq(n->number, next_number[n->producer]++);
-    if (++ran == PRODUCERS * EACH)
-        cvy_loop_stop(loop);
+    if (++ran == PRODUCERS * EACH) cvy_loop_stop(loop);
 }
 
 static void produce(void *arg)
@@ -348,8 +347,7 @@ static void post_until_refused(void *arg)
         task->run = count_atomically;
         atomic_fetch_add(&refused, 1);
         err = cvy_loop_post_after(l, task, (uintptr_t)task % 3 == 0 ? 1 : 0);
-        if (err)
-            free(task);
+        if (err) free(task);
     }
     ck_assert_int_eq(err, UV_ESHUTDOWN);
     cvy_loop_wake(l);
@@ -383,12 +381,14 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("post");
-    TCase *tc = ADD_TESTS(suite, "posts", posts_of_many_threads_run_once_and_in_each_ones_order, a_burst_costs_one_wake_up,
-        a_turn_runs_at_most_its_budget_and_the_next_one_does_not_wait, slow_tasks_end_their_turn_after_a_millisecond,
-        a_task_may_post_itself_again, a_post_after_stop_is_refused_and_never_runs,
-        what_waits_is_cancelled_once_when_the_loop_ends, a_delayed_post_runs_not_before_its_time_and_in_order,
-        a_queued_post_keeps_an_attached_loop_alive, a_task_that_stops_the_loop_is_the_last_to_run,
-        the_end_waits_for_a_wake_up_that_is_under_way_and_lets_no_other_begin, stop_races_with_posts_and_nothing_is_lost);
+    TCase *tc = ADD_TESTS(suite, "posts", posts_of_many_threads_run_once_and_in_each_ones_order,
+                          a_burst_costs_one_wake_up, a_turn_runs_at_most_its_budget_and_the_next_one_does_not_wait,
+                          slow_tasks_end_their_turn_after_a_millisecond, a_task_may_post_itself_again,
+                          a_post_after_stop_is_refused_and_never_runs, what_waits_is_cancelled_once_when_the_loop_ends,
+                          a_delayed_post_runs_not_before_its_time_and_in_order,
+                          a_queued_post_keeps_an_attached_loop_alive, a_task_that_stops_the_loop_is_the_last_to_run,
+                          the_end_waits_for_a_wake_up_that_is_under_way_and_lets_no_other_begin,
+                          stop_races_with_posts_and_nothing_is_lost);
     tcase_add_checked_fixture(tc, open_loop, end_loop);
     tcase_set_timeout(tc, 60);
     return test_run(suite);

@@ -120,8 +120,7 @@ static void reserve_for_ever(void *arg)
     (void)arg;
     while (!atomic_load(&stop)) {
         uint64_t id = atomic_load(&shared_id);
-        if (!cvy__slot_reserve(loop, id, 3))
-            cvy__slot_release(loop, id, 3);
+        if (!cvy__slot_reserve(loop, id, 3)) cvy__slot_release(loop, id, 3);
     }
 }
 
@@ -150,10 +149,10 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("slots");
-    TCase *tc = ADD_TESTS(suite, "slots", a_stale_name_never_finds_the_slots_next_tenant, names_never_given_find_nothing,
-        a_used_up_slot_is_never_used_again, slots_do_not_move_while_others_are_added,
-        reservations_stop_when_the_limit_is_exceeded, no_memory_for_a_slot_is_an_error,
-        posted_bytes_come_back_to_zero_while_tenants_change);
+    TCase *tc = ADD_TESTS(suite, "slots", a_stale_name_never_finds_the_slots_next_tenant,
+                          names_never_given_find_nothing, a_used_up_slot_is_never_used_again,
+                          slots_do_not_move_while_others_are_added, reservations_stop_when_the_limit_is_exceeded,
+                          no_memory_for_a_slot_is_an_error, posted_bytes_come_back_to_zero_while_tenants_change);
     tcase_add_checked_fixture(tc, open_loop, end_loop);
     return test_run(suite);
 }

@@ -30,8 +30,7 @@ static void note(cvy_timer_t *timer)
 {
     fired++;
     fired_at = cvy_loop_now(timer->loop);
-    if (timer->arg)
-        strcat(log_, timer->arg);
+    if (timer->arg) strcat(log_, timer->arg);
 }
 
 /* T15: the clock stands at each due time */
@@ -284,7 +283,8 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("timer");
-    TCase *tc = ADD_TESTS(suite, "timer", timers_fire_in_order_of_their_due_time, a_stopped_timer_does_not_fire,
+    TCase *tc = ADD_TESTS(
+        suite, "timer", timers_fire_in_order_of_their_due_time, a_stopped_timer_does_not_fire,
         a_timer_started_again_counts_anew, a_timer_stopped_by_one_of_the_same_millisecond_does_not_fire,
         a_timer_may_start_itself_again, a_timer_that_restarts_itself_for_now_can_not_hold_the_clock,
         the_longest_delay_never_fires, armed_timers_of_the_application_keep_the_loop_alive_and_ours_do_not,

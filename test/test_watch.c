@@ -40,8 +40,7 @@ static void end_loop(void)
         watches[i] = NULL;
     }
     cvy_watch_free(NULL);
-    if (loop)
-        cvy_loop_unref(loop);
+    if (loop) cvy_loop_unref(loop);
     for (int i = 0; i < PAIRS; i++) {
         cvy__socket_close((cvy_socket_t)near_end[i]);
         cvy__socket_close((cvy_socket_t)far_end[i]);
@@ -63,8 +62,7 @@ static void drain(int i)
 static int index_of(const cvy_watch_t *watch)
 {
     for (int i = 0; i < PAIRS; i++)
-        if (watches[i] == watch)
-            return i;
+        if (watches[i] == watch) return i;
     ck_abort_msg("a callback of a watch that is gone");
     return -1;
 }
@@ -185,8 +183,7 @@ static void read_moves_to_a_new_watch(cvy_watch_t *watch, int status, void *arg)
     int self = index_of(watch);
     on_read(watch, status, arg);
     for (int i = 0; i < PAIRS; i++) {
-        if (i == self)
-            continue;
+        if (i == self) continue;
         cvy_watch_free(watches[i]);
         drain(i);
         ck_assert_int_eq(cvy_watch_new(&watches[i], loop, (cvy_socket_t)near_end[i]), 0);
@@ -295,14 +292,15 @@ int main(void)
 {
     Suite *suite = suite_create("watch");
     TCase *tc = ADD_TESTS(suite, "watch", a_readable_descriptor_calls_back_in_every_turn_until_unwatched,
-        read_and_write_interest_come_and_go_independently,
-        unwatching_writes_in_the_read_callback_of_the_same_event_silences_them,
-        unwatching_others_in_a_callback_silences_them_in_the_same_poll,
-        a_watch_may_be_freed_in_its_own_callback_and_in_others,
-        a_new_watch_of_a_descriptor_does_not_see_the_old_ones_event, watching_again_replaces_the_callback,
-        a_watch_keeps_the_loop_alive_only_while_it_watches, the_loops_end_silences_watches_that_their_owner_frees_later,
-        a_descriptor_that_can_not_be_watched_is_an_error, no_memory_for_a_watch_is_an_error,
-        the_far_ends_close_makes_a_descriptor_readable);
+                          read_and_write_interest_come_and_go_independently,
+                          unwatching_writes_in_the_read_callback_of_the_same_event_silences_them,
+                          unwatching_others_in_a_callback_silences_them_in_the_same_poll,
+                          a_watch_may_be_freed_in_its_own_callback_and_in_others,
+                          a_new_watch_of_a_descriptor_does_not_see_the_old_ones_event,
+                          watching_again_replaces_the_callback, a_watch_keeps_the_loop_alive_only_while_it_watches,
+                          the_loops_end_silences_watches_that_their_owner_frees_later,
+                          a_descriptor_that_can_not_be_watched_is_an_error, no_memory_for_a_watch_is_an_error,
+                          the_far_ends_close_makes_a_descriptor_readable);
     tcase_add_checked_fixture(tc, open_loop, end_loop);
     return test_run(suite);
 }

@@ -46,8 +46,7 @@ static void on_fire(cvy__entry_t *entry)
     ck_assert_msg(p->armed, "fired though not armed, seed %llu", (unsigned long long)seed);
     ck_assert_uint_le(p->due, now);
     ck_assert_uint_ge(p->due, last_due);
-    if (p->due == last_due)
-        ck_assert_uint_gt(p->order, last_order);
+    if (p->due == last_due) ck_assert_uint_gt(p->order, last_order);
     last_due = p->due;
     last_order = p->order;
     p->armed = false;
@@ -65,8 +64,7 @@ static void on_fire(cvy__entry_t *entry)
 
 static void start(probe_t *p, uint64_t due)
 {
-    if (p->armed)
-        cvy__wheel_remove(&wheel, &p->entry);
+    if (p->armed) cvy__wheel_remove(&wheel, &p->entry);
     p->entry.fire = on_fire;
     p->entry.due = p->due = due;
     p->order = ++starts;
@@ -78,8 +76,7 @@ static uint64_t model_next(void)
 {
     uint64_t next = CVY__NEVER;
     for (int i = 0; i < N; i++)
-        if (probes[i].armed && probes[i].due < next)
-            next = probes[i].due;
+        if (probes[i].armed && probes[i].due < next) next = probes[i].due;
     return next;
 }
 
@@ -116,20 +113,24 @@ START_TEST(wheel_agrees_with_a_sorted_list)
         case 1:
         case 2: start(p, now + rnd_delay()); break;
         case 3:
-            if (p->armed)
-                cvy__wheel_remove(&wheel, &p->entry);
+            if (p->armed) cvy__wheel_remove(&wheel, &p->entry);
             p->armed = false;
             break;
-        case 4: now += rnd() % 3; fire_all(); break;
-        case 5: now += rnd_delay(); fire_all(); break;
+        case 4:
+            now += rnd() % 3;
+            fire_all();
+            break;
+        case 5:
+            now += rnd_delay();
+            fire_all();
+            break;
         default: /* what a loop does: sleep exactly until the next one */
             if (model_next() == CVY__NEVER) {
                 ck_assert_uint_eq(cvy__wheel_next(&wheel), CVY__NEVER);
                 break;
             }
             ck_assert_uint_le(cvy__wheel_next(&wheel), model_next());
-            if (model_next() > now)
-                now = cvy__wheel_next(&wheel);
+            if (model_next() > now) now = cvy__wheel_next(&wheel);
             fire_all();
         }
     }
@@ -268,8 +269,7 @@ START_TEST(take_empties_the_wheel_of_one_kind)
     reset(7);
     for (int i = 0; i < N; i++) {
         add_plain(&probes[i], now + (uint64_t)i * i * i * 100);
-        if (i % 2)
-            probes[i].entry.fire = fire_restart;
+        if (i % 2) probes[i].entry.fire = fire_restart;
     }
     size_t n = 0;
     for (cvy__entry_t *e = cvy__wheel_take(&wheel, fire_restart); e; e = e->next)
@@ -286,8 +286,8 @@ int main(void)
     Suite *suite = suite_create("wheel");
     ADD_TESTS(suite, "model", wheel_agrees_with_a_sorted_list, next_is_the_exact_due_time_of_the_first_entry);
     ADD_TESTS(suite, "edges", due_beyond_the_range_waits_and_fires_in_time, a_jump_of_the_clock_is_cheap,
-        no_more_than_the_limit_fire_and_the_rest_keep_their_order,
-        an_entry_started_for_now_in_its_own_callback_fires_in_a_later_call,
-        an_entry_stopped_by_another_of_its_batch_does_not_fire, take_empties_the_wheel_of_one_kind);
+              no_more_than_the_limit_fire_and_the_rest_keep_their_order,
+              an_entry_started_for_now_in_its_own_callback_fires_in_a_later_call,
+              an_entry_stopped_by_another_of_its_batch_does_not_fire, take_empties_the_wheel_of_one_kind);
     return test_run(suite);
 }

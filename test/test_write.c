@@ -392,7 +392,8 @@ START_TEST(a_stage_added_above_the_mark_hears_of_it_before_the_resume)
     recorder_clear(&notes);
     ck_assert_int_eq(cvy_conveyor_add_last(c, &recorder_stage, &b, NULL), 0);
     cvy_embedded_block(e, false);
-    LOG("b: added\nb: active\nb: outbound-suspend\nb: inbound-resume\na: inbound-resume\na: outbound-resume\nb: outbound-resume\n");
+    LOG("b: added\nb: active\nb: outbound-suspend\nb: inbound-resume\na: inbound-resume\na: outbound-resume\nb: "
+        "outbound-resume\n");
 }
 END_TEST
 
@@ -752,18 +753,17 @@ int main(void)
                                      a_million_tickets_complete_in_order_on_a_flat_stack,
                                      a_ticket_without_memory_is_refused_and_nothing_else_happens));
     tcase_set_timeout(tickets, 60);
-    TCase *marks = fixed(
-        ADD_TESTS(suite, "marks", crossing_high_gives_one_suspend_and_falling_to_low_one_resume,
-                  writability_is_told_after_the_dispatch, crossed_both_ways_within_a_dispatch_gives_neither_event,
-                  crossed_both_ways_within_a_dispatch_gives_the_pair_to_who_was_told_no,
-                  the_answer_of_a_fire_is_such_a_no, a_write_from_outside_is_no_question,
-                    a_stage_added_above_the_mark_hears_of_it_before_the_resume,
-                  at_most_one_pair_of_writability_events_comes_in_a_turn, above_high_reading_is_held_at_once_until_low,
-                  hold_reads_off_lets_reading_go_on_above_high, no_writability_event_comes_once_closing,
-                  a_close_inside_a_suspend_stops_the_walk, a_write_that_was_let_in_is_not_refused_at_head_in_pieces,
-                  a_stage_that_fires_past_the_hard_limit_ends_the_connection, every_mark_can_be_turned_off,
-                  a_low_mark_turned_off_is_an_empty_queue, marks_that_contradict_each_other_are_einval,
-                  writing_only_while_writable_completes_with_a_short_queue));
+    TCase *marks = fixed(ADD_TESTS(
+        suite, "marks", crossing_high_gives_one_suspend_and_falling_to_low_one_resume,
+        writability_is_told_after_the_dispatch, crossed_both_ways_within_a_dispatch_gives_neither_event,
+        crossed_both_ways_within_a_dispatch_gives_the_pair_to_who_was_told_no, the_answer_of_a_fire_is_such_a_no,
+        a_write_from_outside_is_no_question, a_stage_added_above_the_mark_hears_of_it_before_the_resume,
+        at_most_one_pair_of_writability_events_comes_in_a_turn, above_high_reading_is_held_at_once_until_low,
+        hold_reads_off_lets_reading_go_on_above_high, no_writability_event_comes_once_closing,
+        a_close_inside_a_suspend_stops_the_walk, a_write_that_was_let_in_is_not_refused_at_head_in_pieces,
+        a_stage_that_fires_past_the_hard_limit_ends_the_connection, every_mark_can_be_turned_off,
+        a_low_mark_turned_off_is_an_empty_queue, marks_that_contradict_each_other_are_einval,
+        writing_only_while_writable_completes_with_a_short_queue));
     tcase_set_timeout(marks, 30);
     fixed(ADD_TESTS(suite, "flush", a_turn_gathers_all_its_writes_in_one,
                     the_turns_flush_walks_the_stages_before_it_writes,

@@ -16,8 +16,8 @@ CVY_BEGIN_DECLS
  * Errors: UV_ENOMEM, UV_EBADF, UV_EINVAL (what fd is can't be a transport), UV_ESHUTDOWN, what conveyor_init answered, UV_ECANCELED (it
  *         closed the transport); fd is open then.
  */
-CVY_EXPORT int cvy_transport_adopt(cvy_transport_t **out, cvy_loop_t *loop, cvy_socket_t fd, const cvy_transport_opts_t *opts,
-                                   cvy_conveyor_init_cb init, void *arg);
+CVY_EXPORT int cvy_transport_adopt(cvy_transport_t **out, cvy_loop_t *loop, cvy_socket_t fd,
+                                   const cvy_transport_opts_t *opts, cvy_conveyor_init_cb init, void *arg);
 
 /**
  * Two transports of kind "inproc", connected to each other, each on a loop of its own or both on one.
@@ -53,7 +53,7 @@ typedef struct cvy_transport_ops {
 typedef struct cvy_watched_opts {
     const cvy_transport_ops_t *ops;
     cvy_socket_t fd;
-    void *user; /* cvy_transport_user */
+    void *user;                                 /* cvy_transport_user */
     const char *self_endpoint, *other_endpoint; /* texts, copied; NULL: "name:" */
     const cvy_transport_opts_t *transport;
     cvy_conveyor_init_cb init;

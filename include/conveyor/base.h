@@ -36,10 +36,8 @@
 #endif
 
 #ifdef __cplusplus
-#define CVY_BEGIN_DECLS \
-    extern "C"          \
-    {
-#define CVY_END_DECLS }
+#define CVY_BEGIN_DECLS extern "C" {
+#define CVY_END_DECLS   }
 #else
 #define CVY_BEGIN_DECLS
 #define CVY_END_DECLS

@@ -24,19 +24,19 @@ typedef struct cvy_anchor {
 
 static inline cvy_anchor_t cvy_at_stage(const cvy_stage_t *stage)
 {
-    cvy_anchor_t a = {NULL, stage, NULL, NULL};
+    cvy_anchor_t a = { NULL, stage, NULL, NULL };
     return a;
 }
 
 static inline cvy_anchor_t cvy_at_ctx(const cvy_ctx_t *ctx)
 {
-    cvy_anchor_t a = {ctx, NULL, NULL, NULL};
+    cvy_anchor_t a = { ctx, NULL, NULL, NULL };
     return a;
 }
 
 static inline cvy_anchor_t cvy_at_match(cvy_match_cb match, void *arg)
 {
-    cvy_anchor_t a = {NULL, NULL, match, arg};
+    cvy_anchor_t a = { NULL, NULL, match, arg };
     return a;
 }
 

@@ -32,15 +32,17 @@ typedef struct cvy_event {
 } cvy_event_t;
 
 #ifdef __cplusplus
-#define CVY_EVENT(name) extern "C" CVY_ONE_DEFINITION const cvy_event_type_t name##_event = {#name, 0}
+#define CVY_EVENT(name) extern "C" CVY_ONE_DEFINITION const cvy_event_type_t name##_event = { #name, 0 }
 #else
 /* The attribute has to stand at the first declaration: mingw forgets it otherwise. */
-#define CVY_EVENT(name)                                           \
+#define CVY_EVENT(name)                                            \
     CVY_ONE_DEFINITION extern const cvy_event_type_t name##_event; \
     CVY_ONE_DEFINITION const cvy_event_type_t name##_event = { #name, 0 }
 #endif
 
-#define CVY_EVENT_OF(name) {&name##_event}
+/* clang-format off */
+#define CVY_EVENT_OF(name) { &name##_event }
+/* clang-format on */
 
 #define cvy_event_as(ev, name) ((name##_t *)cvy_event_if((ev), &name##_event))
 

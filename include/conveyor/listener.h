@@ -36,7 +36,8 @@ typedef struct cvy_listener_opts {
     cvy_loop_t *loop;   /* the loop to accept and serve on; NULL: one of its own, run by listen_and_wait */
     cvy_group_t *group; /* or: accept on loop 0, serve on all */
     int loops; /* or: this many of its own (CVY_GROUP_ALL, CVY_GROUP_AUTO = 0 means one here) for listen_and_wait */
-    int reuse_port; /* a listening socket per loop where the system balances (UV_ENOTSUP elsewhere); off: 1 turns it on */
+    /* a listening socket per loop where the system balances (UV_ENOTSUP elsewhere); off: 1 turns it on */
+    int reuse_port;
 
     int64_t max_connections;  /* accepting pauses there and goes on 5 % below; off */
     int64_t backlog;          /* SOMAXCONN */

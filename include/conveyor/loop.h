@@ -13,10 +13,11 @@ typedef struct cvy_loop cvy_loop_t;
 
 typedef struct cvy_loop_opts {
     const cvy_pool_opts_t *pool; /* NULL: the defaults of cvy_pool_opts_t */
-    int ignore_sigpipe;          /* attach, run, turn: ignore SIGPIPE where the application left the default; on. CVY_OFF: leave it */
-    int64_t task_budget;         /* posted tasks per turn, also ended after 1 ms; 128 */
-    int64_t timer_budget;        /* timers per turn; 256 */
-    int64_t flush_limit;         /* transports with bytes to send that wait for the end of the turn; 16 */
+    /* attach, run, turn: ignore SIGPIPE where the application left the default; on. CVY_OFF: leave it */
+    int ignore_sigpipe;
+    int64_t task_budget;  /* posted tasks per turn, also ended after 1 ms; 128 */
+    int64_t timer_budget; /* timers per turn; 256 */
+    int64_t flush_limit;  /* transports with bytes to send that wait for the end of the turn; 16 */
 } cvy_loop_opts_t;
 
 /**

@@ -26,7 +26,9 @@ typedef struct cvy_on {
     void (*run)(cvy_ctx_t *ctx, cvy_event_t *ev);
 } cvy_on_t;
 
-#define CVY_ON(name, handler) {&name##_event, (handler)}
+/* clang-format off */
+#define CVY_ON(name, handler) { &name##_event, (handler) }
+/* clang-format on */
 
 /**
  * Lifetime: the table outlives every conveyor it stands in. Per conveyor: on_added, [on_active ... on_inactive], on_removed.

@@ -19,9 +19,10 @@ typedef struct cvy_transport_opts {
     int64_t hard_bytes; /* writes are refused while more is queued; 16 x high */
     int hold_reads;     /* above high, reading waits until low; on */
 
-    int allow_half_close;           /* the peer's end of stream leaves our side open; off: 1 turns it on */
-    int strict_tail;                /* bytes that nobody took are an error; off: 1 turns it on */
-    cvy_close_verb_t error_verb;    /* how an unhandled error closes: CVY_CLOSE_NOW (also what 0 means), CVY_CLOSE_RESET */
+    int allow_half_close; /* the peer's end of stream leaves our side open; off: 1 turns it on */
+    int strict_tail;      /* bytes that nobody took are an error; off: 1 turns it on */
+    /* how an unhandled error closes: CVY_CLOSE_NOW (also what 0 means), CVY_CLOSE_RESET */
+    cvy_close_verb_t error_verb;
     int64_t drain_timeout_ms;       /* graceful close: to send what is queued; 5000 */
     int64_t linger_timeout_ms;      /* graceful close: then to wait for the peer's end; 2000 */
     int64_t linger_bytes;           /* graceful close: then to read and drop; 65536 */
@@ -32,11 +33,12 @@ typedef struct cvy_transport_opts {
     int64_t read_budget;            /* reads per turn; 16 */
     int64_t read_budget_bytes;      /* bytes read per turn; 1 MiB */
 
-    int nodelay;             /* TCP_NODELAY; on */
-    int64_t keepalive_s;     /* TCP keepalive after so many seconds; off */
-    int64_t send_buffer;     /* SO_SNDBUF, bytes; the system's */
-    int64_t receive_buffer;  /* SO_RCVBUF, bytes; the system's */
-    int64_t linger_s;        /* SO_LINGER, seconds; off. On Linux closing with unsent bytes then blocks the loop for so long */
+    int nodelay;            /* TCP_NODELAY; on */
+    int64_t keepalive_s;    /* TCP keepalive after so many seconds; off */
+    int64_t send_buffer;    /* SO_SNDBUF, bytes; the system's */
+    int64_t receive_buffer; /* SO_RCVBUF, bytes; the system's */
+    /* SO_LINGER, seconds; off. On Linux closing with unsent bytes then blocks the loop for so long */
+    int64_t linger_s;
     int64_t user_timeout_ms; /* TCP_USER_TIMEOUT where there is one; the system's */
 } cvy_transport_opts_t;
 
@@ -82,16 +84,24 @@ CVY_EXPORT void cvy_transport_readable_state_changed(cvy_transport_t *t, bool re
 
 /* Named setters of the seeds: for the application, one each; they disturb no stage. */
 
-CVY_EXPORT void cvy_transport_on_flush_completed(cvy_transport_t *t, void (*cb)(cvy_transport_t *t, void *arg), void *arg);
+CVY_EXPORT void cvy_transport_on_flush_completed(cvy_transport_t *t, void (*cb)(cvy_transport_t *t, void *arg),
+                                                 void *arg);
 CVY_EXPORT void cvy_transport_on_writable_state_changed(cvy_transport_t *t,
-                                                        void (*cb)(cvy_transport_t *t, bool writable, void *arg), void *arg);
+                                                        void (*cb)(cvy_transport_t *t, bool writable, void *arg),
+                                                        void *arg);
 /** The last call about t: cause is 0, or why it ended. After it only what holds a reference may look at t. */
-CVY_EXPORT void cvy_transport_on_shutdown_completed(cvy_transport_t *t, void (*cb)(cvy_transport_t *t, int cause, void *arg),
-                                                    void *arg);
+CVY_EXPORT void cvy_transport_on_shutdown_completed(cvy_transport_t *t,
+                                                    void (*cb)(cvy_transport_t *t, int cause, void *arg), void *arg);
 
 /* Looking */
 
-typedef enum cvy_read_state { CVY_READ_PAUSED, CVY_READ_READING, CVY_READ_EOF, CVY_READ_ERROR, CVY_READ_CLOSED } cvy_read_state_t;
+typedef enum cvy_read_state {
+    CVY_READ_PAUSED,
+    CVY_READ_READING,
+    CVY_READ_EOF,
+    CVY_READ_ERROR,
+    CVY_READ_CLOSED
+} cvy_read_state_t;
 typedef enum cvy_write_state {
     CVY_WRITE_IDLE,
     CVY_WRITE_WRITING,
@@ -120,8 +130,8 @@ CVY_EXPORT int cvy_transport_fd(const cvy_transport_t *t, cvy_socket_t *out);
 CVY_EXPORT const char *cvy_transport_kind(const cvy_transport_t *t);
 
 typedef struct cvy_transport_stats {
-    uint64_t bytes_read, bytes_written; /* from and to the kernel */
-    uint64_t bytes_dropped;             /* inbound bytes that no stage took */
+    uint64_t bytes_read, bytes_written;   /* from and to the kernel */
+    uint64_t bytes_dropped;               /* inbound bytes that no stage took */
     uint64_t last_read_ms, last_write_ms; /* loop clock at the last progress */
 } cvy_transport_stats_t;
 CVY_EXPORT void cvy_transport_stats(const cvy_transport_t *t, cvy_transport_stats_t *out);
@@ -150,7 +160,8 @@ typedef void (*cvy_post_cb)(void *arg, int status);
  * Errors: UV_ESRCH, UV_ENOBUFS, UV_ESHUTDOWN, UV_ENOMEM; b untouched, cb not called. cb may be NULL.
  * Thread: any; the caller holds a reference to loop.
  */
-CVY_EXPORT int cvy_transport_post_write(cvy_loop_t *loop, cvy_transport_id_t id, cvy_buf_t *b, cvy_post_cb cb, void *arg);
+CVY_EXPORT int cvy_transport_post_write(cvy_loop_t *loop, cvy_transport_id_t id, cvy_buf_t *b, cvy_post_cb cb,
+                                        void *arg);
 /** cvy_transport_close (shutdown(err) when graceful) from any thread. Errors: UV_ESRCH, UV_ESHUTDOWN, UV_ENOMEM. */
 CVY_EXPORT int cvy_transport_post_close(cvy_loop_t *loop, cvy_transport_id_t id, const cvy_close_t *how);
 /** Runs cb(t, arg, 0) on the loop's thread; t is NULL and status not 0 where the transport is gone. Errors as above. */

@@ -12,7 +12,7 @@ typedef struct cvy__link {
     struct cvy__link *prev;
 } cvy__link_t;
 
-#define CVY__OF(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+#define CVY__OF(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 static inline void cvy__link_init(cvy__link_t *l)
 {
@@ -43,8 +43,7 @@ static inline void cvy__link_remove(cvy__link_t *l)
 /* Moves every member of from to the end of to. */
 static inline void cvy__link_splice(cvy__link_t *to, cvy__link_t *from)
 {
-    if (cvy__link_alone(from))
-        return;
+    if (cvy__link_alone(from)) return;
     from->next->prev = to->prev;
     to->prev->next = from->next;
     from->prev->next = to;

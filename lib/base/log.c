@@ -16,8 +16,7 @@ typedef struct sink {
 static void to_stderr(void *arg, cvy_log_level_t level, const char *line)
 {
     (void)arg;
-    if (level >= CVY_LOG_WARN)
-        fprintf(stderr, "conveyor: %s\n", line);
+    if (level >= CVY_LOG_WARN) fprintf(stderr, "conveyor: %s\n", line);
 }
 
 static atomic_flag sink_lock = ATOMIC_FLAG_INIT;
@@ -28,8 +27,7 @@ static sink_t sink_swap(const sink_t *next)
     while (atomic_flag_test_and_set_explicit(&sink_lock, memory_order_acquire))
         continue;
     sink_t old = sink;
-    if (next)
-        sink = *next;
+    if (next) sink = *next;
     atomic_flag_clear_explicit(&sink_lock, memory_order_release);
     return old;
 }
@@ -42,8 +40,7 @@ void cvy_log_set(cvy_log_cb cb, void *arg)
 void cvy__log(cvy_log_level_t level, const char *format, ...)
 {
     sink_t to = sink_swap(NULL);
-    if (!to.cb)
-        return;
+    if (!to.cb) return;
     char line[512];
     va_list args;
     va_start(args, format);

@@ -18,15 +18,13 @@ static atomic_long fail_in;
 
 static int fails(void)
 {
-    if (atomic_load_explicit(&fail_in, memory_order_relaxed) <= 0)
-        return 0;
+    if (atomic_load_explicit(&fail_in, memory_order_relaxed) <= 0) return 0;
     return atomic_fetch_sub(&fail_in, 1) == 1;
 }
 
 static void *count(void *p)
 {
-    if (p)
-        atomic_fetch_add_explicit(&live, 1, memory_order_relaxed);
+    if (p) atomic_fetch_add_explicit(&live, 1, memory_order_relaxed);
     return p;
 }
 
@@ -42,8 +40,7 @@ void *cvy__calloc(size_t n, size_t size)
 
 void cvy__free(void *p)
 {
-    if (!p)
-        return;
+    if (!p) return;
     atomic_fetch_sub_explicit(&live, 1, memory_order_relaxed);
     free(p);
 }

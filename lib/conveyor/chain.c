@@ -45,17 +45,14 @@ void cvy__chain_rebuild(cvy_conveyor_t *c)
     cvy_ctx_t *to = &c->tail;
     for (cvy_ctx_t *at = c->tail.prev; at; at = at->prev) {
         at->bytes_in = to;
-        if (!cvy__ctx_skipped(at) && cvy__stage_takes_bytes_in(at->stage))
-            to = at;
+        if (!cvy__ctx_skipped(at) && cvy__stage_takes_bytes_in(at->stage)) to = at;
     }
     to = &c->head;
     c->flushes = c->completes = false;
     for (cvy_ctx_t *at = c->head.next; at; at = at->next) {
         at->bytes_out = to;
-        if (cvy__ctx_skipped(at))
-            continue;
-        if (takes_bytes_out(at->stage))
-            to = at;
+        if (cvy__ctx_skipped(at)) continue;
+        if (takes_bytes_out(at->stage)) to = at;
         c->flushes = c->flushes || takes_flush(at->stage);
         c->completes = c->completes || takes_complete(at->stage);
     }
@@ -84,27 +81,22 @@ void cvy__ctx_finish_removal(cvy_ctx_t *ctx)
 
 void cvy__ctx_remove(cvy_ctx_t *ctx)
 {
-    if (ctx->flags & CVY__CTX_REMOVED)
-        return;
+    if (ctx->flags & CVY__CTX_REMOVED) return;
     cvy_ctx_resume(ctx);
     cvy__ctx_stop_timer(ctx);
     ctx->flags |= CVY__CTX_REMOVED;
     cvy__chain_rebuild(ctx->conveyor);
     cvy__walk_forget(ctx);
-    if (!ctx->busy)
-        cvy__ctx_finish_removal(ctx);
+    if (!ctx->busy) cvy__ctx_finish_removal(ctx);
 }
 
 void cvy__chain_free_tombstones(cvy_conveyor_t *c)
 {
     for (cvy_ctx_t *at = c->head.next, *next; at != &c->tail; at = next) {
         next = at->next;
-        if (!(at->flags & CVY__CTX_DEAD) || at->busy)
-            continue;
-        if (c->active_at == at)
-            c->active_at = at->prev;
-        if (c->read_closed_at == at)
-            c->read_closed_at = at->prev;
+        if (!(at->flags & CVY__CTX_DEAD) || at->busy) continue;
+        if (c->active_at == at) c->active_at = at->prev;
+        if (c->read_closed_at == at) c->read_closed_at = at->prev;
         at->prev->next = next;
         next->prev = at->prev;
         cvy__free(at);
@@ -126,15 +118,13 @@ static int add_behind(cvy_ctx_t *at, const cvy_stage_t *stage, const void *opts,
 {
     cvy_conveyor_t *c = at->conveyor;
     cvy_ctx_t *ctx = cvy__ctx_new(c, stage);
-    if (!ctx)
-        return UV_ENOMEM;
+    if (!ctx) return UV_ENOMEM;
     link_behind(at, ctx);
     int err = 0;
     if (stage->on_added) {
         ctx->busy++;
         err = stage->on_added(ctx, opts);
-        if (err)
-            ctx->flags |= CVY__CTX_NO_REMOVED;
+        if (err) ctx->flags |= CVY__CTX_NO_REMOVED;
         cvy__ctx_leave(ctx);
     }
     if (err) {
@@ -147,45 +137,37 @@ static int add_behind(cvy_ctx_t *at, const cvy_stage_t *stage, const void *opts,
 
 static int may_change(const cvy_conveyor_t *c)
 {
-    if (cvy__loop_own(c->loop))
-        return UV_EPERM;
+    if (cvy__loop_own(c->loop)) return UV_EPERM;
     return cvy__conveyor_is_closing(c) ? UV_EPIPE : 0;
 }
 
 static int add(cvy_conveyor_t *c, cvy_ctx_t *behind, const cvy_stage_t *stage, const void *opts, cvy_ctx_t **out)
 {
     int err = may_change(c);
-    if (err)
-        return err;
-    if (!behind)
-        return UV_ENOENT;
+    if (err) return err;
+    if (!behind) return UV_ENOENT;
     cvy_ctx_t *ctx = NULL;
     bool outermost = cvy__loop_hold(c->loop);
     err = add_behind(behind, stage, opts, &ctx);
     if (!err) {
         open_between(ctx->prev, ctx);
-        if (out)
-            *out = ctx->flags & CVY__CTX_REMOVED ? NULL : ctx; /* it may have removed itself */
+        if (out) *out = ctx->flags & CVY__CTX_REMOVED ? NULL : ctx; /* it may have removed itself */
     }
-    if (outermost)
-        cvy__loop_let_go(c->loop);
+    if (outermost) cvy__loop_let_go(c->loop);
     return err;
 }
 
 static bool matches(const cvy_ctx_t *ctx, const cvy_anchor_t *at)
 {
-    if (at->ctx)
-        return at->ctx == ctx;
-    if (at->stage)
-        return at->stage == ctx->stage;
+    if (at->ctx) return at->ctx == ctx;
+    if (at->stage) return at->stage == ctx->stage;
     return at->match && at->match(ctx, at->arg);
 }
 
 cvy_ctx_t *cvy_conveyor_find(const cvy_conveyor_t *c, cvy_anchor_t at)
 {
     for (cvy_ctx_t *ctx = c->head.next; ctx != &c->tail; ctx = ctx->next)
-        if (!(ctx->flags & CVY__CTX_REMOVED) && matches(ctx, &at))
-            return ctx;
+        if (!(ctx->flags & CVY__CTX_REMOVED) && matches(ctx, &at)) return ctx;
     return NULL;
 }
 
@@ -199,28 +181,27 @@ int cvy_conveyor_add_first(cvy_conveyor_t *c, const cvy_stage_t *stage, const vo
     return add(c, &c->head, stage, opts, out);
 }
 
-int cvy_conveyor_add_before(cvy_conveyor_t *c, cvy_anchor_t at, const cvy_stage_t *stage, const void *opts, cvy_ctx_t **out)
+int cvy_conveyor_add_before(cvy_conveyor_t *c, cvy_anchor_t at, const cvy_stage_t *stage, const void *opts,
+                            cvy_ctx_t **out)
 {
     cvy_ctx_t *anchor = cvy_conveyor_find(c, at);
     return add(c, anchor ? anchor->prev : NULL, stage, opts, out);
 }
 
-int cvy_conveyor_add_after(cvy_conveyor_t *c, cvy_anchor_t at, const cvy_stage_t *stage, const void *opts, cvy_ctx_t **out)
+int cvy_conveyor_add_after(cvy_conveyor_t *c, cvy_anchor_t at, const cvy_stage_t *stage, const void *opts,
+                           cvy_ctx_t **out)
 {
     return add(c, cvy_conveyor_find(c, at), stage, opts, out);
 }
 
 int cvy_conveyor_remove(cvy_conveyor_t *c, cvy_anchor_t at)
 {
-    if (cvy__loop_own(c->loop))
-        return UV_EPERM;
+    if (cvy__loop_own(c->loop)) return UV_EPERM;
     cvy_ctx_t *ctx = cvy_conveyor_find(c, at);
-    if (!ctx)
-        return UV_ENOENT;
+    if (!ctx) return UV_ENOENT;
     bool outermost = cvy__loop_hold(c->loop);
     cvy__ctx_remove(ctx);
-    if (outermost)
-        cvy__loop_let_go(c->loop);
+    if (outermost) cvy__loop_let_go(c->loop);
     return 0;
 }
 
@@ -252,13 +233,11 @@ static int replace(cvy_ctx_t *old, const cvy_stage_with_t *with, size_t n)
 int cvy_conveyor_replace(cvy_conveyor_t *c, cvy_anchor_t at, const cvy_stage_with_t *with, size_t n)
 {
     int err = may_change(c);
-    if (err)
-        return err;
+    if (err) return err;
     cvy_ctx_t *old = cvy_conveyor_find(c, at);
     bool outermost = cvy__loop_hold(c->loop);
     err = old ? replace(old, with, n) : UV_ENOENT;
-    if (outermost)
-        cvy__loop_let_go(c->loop);
+    if (outermost) cvy__loop_let_go(c->loop);
     return err;
 }
 
@@ -274,18 +253,15 @@ static void map_one(cvy_ctx_t *ctx, cvy_map_cb map, void *arg)
 
 size_t cvy_conveyor_map(cvy_conveyor_t *c, cvy_map_cb map, cvy_match_cb match, void *arg)
 {
-    if (cvy__loop_own(c->loop))
-        return 0;
+    if (cvy__loop_own(c->loop)) return 0;
     size_t count = 0;
     bool outermost = cvy__loop_hold(c->loop);
     for (cvy_ctx_t *ctx = c->head.next, *next; ctx != &c->tail; ctx = next) {
         next = ctx->next; /* before what the mapping adds */
-        if (ctx->flags & CVY__CTX_REMOVED || !match(ctx, arg))
-            continue;
+        if (ctx->flags & CVY__CTX_REMOVED || !match(ctx, arg)) continue;
         count++;
         map_one(ctx, map, arg);
     }
-    if (outermost)
-        cvy__loop_let_go(c->loop);
+    if (outermost) cvy__loop_let_go(c->loop);
     return count;
 }

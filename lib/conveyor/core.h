@@ -13,18 +13,21 @@
 
 #include "loop/loop.h"
 
-enum {                        /* cvy_ctx.flags */
+/* cvy_ctx.flags */
+enum {
     CVY__CTX_ACTIVE = 1,      /* on_active was delivered (or there is none and the walk has passed) */
     CVY__CTX_HOLDS_READS = 2, /* is one of the holders of the read suspend */
     CVY__CTX_REMOVED = 4,     /* walkers step over it */
     CVY__CTX_DEAD = 8,        /* on_removed has returned: what it fires is disposed of */
     CVY__CTX_NO_REMOVED = 16, /* on_added failed, or on_removed was called: not (again) */
     CVY__CTX_TIMER = 32,      /* a cvy_timer_t stands before the state */
-    CVY__CTX_ASIDE = 64,      /* inside the call that adds or replaces it: walkers step over it, it may be found and may fire */
+    /* inside the call that adds or replaces it: walkers step over it, it may be found and may fire */
+    CVY__CTX_ASIDE = 64,
     CVY__CTX_HOLD_PAUSES = 128 /* its hold of active took a read suspend for it */
 };
 
-enum { /* cvy_event_type_t.builtin */
+/* cvy_event_type_t.builtin */
+enum {
     CVY__ACTIVE = 1,
     CVY__INBOUND_BYTES,
     CVY__READ_COMPLETE,
@@ -43,29 +46,31 @@ enum { /* cvy_event_type_t.builtin */
 struct cvy_ctx {
     const cvy_stage_t *stage;
     cvy_conveyor_t *conveyor;
-    cvy_ctx_t *prev; /* towards HEAD */
-    cvy_ctx_t *next; /* towards TAIL */
+    cvy_ctx_t *prev;      /* towards HEAD */
+    cvy_ctx_t *next;      /* towards TAIL */
     cvy_ctx_t *bytes_in;  /* who gets this one's inbound bytes; cached, rebuilt on every change of the chain */
     cvy_ctx_t *bytes_out; /* who gets its outbound bytes */
     uint32_t busy;        /* its own callbacks on the stack */
     uint32_t flags;
 };
 
-enum {                   /* cvy_conveyor.gate: why a stage has to stop; 0 is the fast path */
+/* cvy_conveyor.gate: why a stage has to stop; 0 is the fast path */
+enum {
     CVY__GATE_CLOSING = 1,
     CVY__GATE_SUSPENDED = 2, /* someone holds the read suspend */
     CVY__GATE_ABOVE = 4,     /* the outbound queue is above its high mark */
     CVY__GATE_SHUT = 8       /* our side has ended: outbound bytes are dropped */
 };
 
-enum {                       /* cvy_conveyor.todo */
+/* cvy_conveyor.todo */
+enum {
     CVY__TODO_FAILURES = 1,
     CVY__TODO_ACTIVE = 2,
     CVY__TODO_RESUME = 4,
     CVY__TODO_WRITABILITY = 8,
     CVY__TODO_READ_CLOSED = 16,
     CVY__TODO_TOMBSTONES = 32,
-    CVY__TODO_OWNER = 64     /* the transport has work of its own */
+    CVY__TODO_OWNER = 64 /* the transport has work of its own */
 };
 
 /* A failure that waits for the end of the dispatch. */
@@ -77,13 +82,15 @@ typedef struct cvy__failure {
 
 /* What the conveyor asks of its owner where no event says it. */
 typedef struct cvy__owner {
-    void (*close)(cvy_transport_t *t, const cvy_close_t *how, bool read_closed); /* a stage gave up; read-closed reached TAIL */
-    void (*failed)(cvy_transport_t *t, const cvy_error_t *err);                  /* an error reached TAIL */
-    void (*read_suspended)(cvy_transport_t *t, bool suspended);                     /* the first holder came, the last one went */
-    void (*dirty)(cvy_transport_t *t);          /* a stage may hold outbound bytes: run the flush walk this turn */
-    void (*active_begun)(cvy_transport_t *t);   /* the walk of active has gone as far as it could */
-    void (*relieve)(cvy_transport_t *t);        /* send what the kernel takes, now */
-    void (*settle)(cvy_transport_t *t);         /* CVY__TODO_OWNER, behind all else */
+    /* a stage gave up; read-closed reached TAIL */
+    void (*close)(cvy_transport_t *t, const cvy_close_t *how, bool read_closed);
+    void (*failed)(cvy_transport_t *t, const cvy_error_t *err); /* an error reached TAIL */
+    /* the first holder came, the last one went */
+    void (*read_suspended)(cvy_transport_t *t, bool suspended);
+    void (*dirty)(cvy_transport_t *t);             /* a stage may hold outbound bytes: run the flush walk this turn */
+    void (*active_begun)(cvy_transport_t *t);      /* the walk of active has gone as far as it could */
+    void (*relieve)(cvy_transport_t *t);           /* send what the kernel takes, now */
+    void (*settle)(cvy_transport_t *t);            /* CVY__TODO_OWNER, behind all else */
     void (*dropped)(cvy_transport_t *t, size_t n); /* bytes that reached TAIL */
     void (*writable)(cvy_transport_t *t, bool writable); /* behind the walk of outbound-suspend (resume) */
 } cvy__owner_t;
@@ -99,26 +106,27 @@ struct cvy_conveyor {
     cvy_ctx_t *active_at;      /* the last one that the walk of active has reached; NULL: not begun */
     cvy_ctx_t *read_closed_at; /* likewise */
     cvy__failure_t *failures, **failures_end;
-    size_t holders;            /* of the read suspend */
+    size_t holders; /* of the read suspend */
     uint8_t gate;
     uint8_t todo;
-    bool active_held;          /* the walk waits for cvy_ctx_activate_next */
+    bool active_held; /* the walk waits for cvy_ctx_activate_next */
     bool read_closed_held;
     bool read_closed_done;
-    bool above;                /* what the queue says, and what the stages were told */
+    bool above; /* what the queue says, and what the stages were told */
     bool told_above;
-    bool owe_pair;             /* crossed both ways, and someone was told "not writable" in between */
-    bool in_error;             /* an error walk is on the stack */
-    bool in_flush;             /* a flush walk is on the stack */
-    bool in_resume;            /* a walk of inbound-resume is on the stack */
-    bool last_error;           /* the error walk on the stack is the teardown's */
+    bool owe_pair;   /* crossed both ways, and someone was told "not writable" in between */
+    bool in_error;   /* an error walk is on the stack */
+    bool in_flush;   /* a flush walk is on the stack */
+    bool in_resume;  /* a walk of inbound-resume is on the stack */
+    bool last_error; /* the error walk on the stack is the teardown's */
     bool torn_down;
-    bool flushes;              /* some stage has on_outbound_flush: cached */
-    bool completes;            /* some stage has on_read_complete: cached */
-    uint64_t pair_turn;        /* the turn that delivered the last outbound-resume */
+    bool flushes;       /* some stage has on_outbound_flush: cached */
+    bool completes;     /* some stage has on_read_complete: cached */
+    uint64_t pair_turn; /* the turn that delivered the last outbound-resume */
 };
 
-void cvy__conveyor_init(cvy_conveyor_t *c, cvy_transport_t *t, cvy_loop_t *loop, const cvy_stage_t *head, const cvy__owner_t *owner);
+void cvy__conveyor_init(cvy_conveyor_t *c, cvy_transport_t *t, cvy_loop_t *loop, const cvy_stage_t *head,
+                        const cvy__owner_t *owner);
 
 /* The walks. None of them may be called inside a user's frame; callers are settle, the flush of a turn, and the close callback. */
 void cvy__conveyor_walk_read_complete(cvy_conveyor_t *c);

@@ -39,11 +39,9 @@ static void on_timer(cvy_timer_t *timer)
 cvy_ctx_t *cvy__ctx_new(cvy_conveyor_t *c, const cvy_stage_t *stage)
 {
     size_t offset = state_offset(stage);
-    if (stage->state_size > SIZE_MAX - offset)
-        return NULL;
+    if (stage->state_size > SIZE_MAX - offset) return NULL;
     cvy_ctx_t *ctx = cvy__calloc(1, offset + stage->state_size);
-    if (!ctx)
-        return NULL;
+    if (!ctx) return NULL;
     ctx->stage = stage;
     ctx->conveyor = c;
     ctx->flags = CVY__CTX_ASIDE;
@@ -56,16 +54,14 @@ cvy_ctx_t *cvy__ctx_new(cvy_conveyor_t *c, const cvy_stage_t *stage)
 
 void cvy__ctx_stop_timer(cvy_ctx_t *ctx)
 {
-    if (ctx->flags & CVY__CTX_TIMER)
-        cvy_timer_stop(timer_of(ctx));
+    if (ctx->flags & CVY__CTX_TIMER) cvy_timer_stop(timer_of(ctx));
 }
 
 void cvy_ctx_timer(cvy_ctx_t *ctx, int64_t ms)
 {
     assert(cvy_loop_in_thread(ctx->conveyor->loop));
     assert(ctx->flags & CVY__CTX_TIMER);
-    if (!(ctx->flags & CVY__CTX_TIMER))
-        return;
+    if (!(ctx->flags & CVY__CTX_TIMER)) return;
     if (ms < 0 || (ctx->flags & CVY__CTX_REMOVED) || ctx->conveyor->torn_down)
         cvy_timer_stop(timer_of(ctx));
     else
@@ -111,11 +107,9 @@ void cvy_ctx_suspend(cvy_ctx_t *ctx)
 {
     cvy_conveyor_t *c = ctx->conveyor;
     assert(cvy_loop_in_thread(c->loop));
-    if (ctx->flags & (CVY__CTX_HOLDS_READS | CVY__CTX_REMOVED))
-        return;
+    if (ctx->flags & (CVY__CTX_HOLDS_READS | CVY__CTX_REMOVED)) return;
     ctx->flags |= CVY__CTX_HOLDS_READS;
-    if (c->holders++)
-        return;
+    if (c->holders++) return;
     c->gate |= CVY__GATE_SUSPENDED;
     c->owner->read_suspended(c->transport, true);
 }
@@ -124,11 +118,9 @@ void cvy_ctx_resume(cvy_ctx_t *ctx)
 {
     cvy_conveyor_t *c = ctx->conveyor;
     assert(cvy_loop_in_thread(c->loop));
-    if (!(ctx->flags & CVY__CTX_HOLDS_READS))
-        return;
+    if (!(ctx->flags & CVY__CTX_HOLDS_READS)) return;
     ctx->flags &= ~(uint32_t)CVY__CTX_HOLDS_READS;
-    if (--c->holders)
-        return;
+    if (--c->holders) return;
     c->gate &= (uint8_t)~CVY__GATE_SUSPENDED;
     c->owner->read_suspended(c->transport, false);
     cvy__conveyor_todo(c, CVY__TODO_RESUME);
@@ -139,8 +131,7 @@ void cvy_ctx_fail_limit(cvy_ctx_t *ctx, int code, const char *detail, uint64_t v
     cvy_conveyor_t *c = ctx->conveyor;
     assert(cvy_loop_in_thread(c->loop));
     assert(code < 0);
-    if (cvy__conveyor_is_closing(c) || (ctx->flags & CVY__CTX_DEAD))
-        return;
+    if (cvy__conveyor_is_closing(c) || (ctx->flags & CVY__CTX_DEAD)) return;
     cvy_error_t error = { code, ctx->stage->name, detail, value, limit };
     /* A second failure inside an error handler closes, and so does one that there is no memory to announce. */
     cvy__failure_t *failure = c->in_error ? NULL : cvy__malloc(sizeof *failure);

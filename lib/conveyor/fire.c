@@ -23,10 +23,8 @@ void cvy__ctx_leave(cvy_ctx_t *ctx)
 int cvy__ctx_answer(const cvy_ctx_t *ctx)
 {
     unsigned gate = ctx->conveyor->gate;
-    if (ctx->flags & CVY__CTX_REMOVED)
-        return UV_ECANCELED;
-    if (!(gate & (CVY__GATE_CLOSING | CVY__GATE_SUSPENDED)))
-        return 0;
+    if (ctx->flags & CVY__CTX_REMOVED) return UV_ECANCELED;
+    if (!(gate & (CVY__GATE_CLOSING | CVY__GATE_SUSPENDED))) return 0;
     return gate & CVY__GATE_CLOSING ? UV_EPIPE : UV_EAGAIN;
 }
 
@@ -34,12 +32,9 @@ int cvy__ctx_answer(const cvy_ctx_t *ctx)
 static int outbound_answer(cvy_ctx_t *ctx)
 {
     cvy_conveyor_t *c = ctx->conveyor;
-    if (ctx->flags & CVY__CTX_REMOVED)
-        return UV_ECANCELED;
-    if (!(c->gate & (CVY__GATE_CLOSING | CVY__GATE_SHUT | CVY__GATE_ABOVE)))
-        return 0;
-    if (c->gate & (CVY__GATE_CLOSING | CVY__GATE_SHUT))
-        return UV_EPIPE;
+    if (ctx->flags & CVY__CTX_REMOVED) return UV_ECANCELED;
+    if (!(c->gate & (CVY__GATE_CLOSING | CVY__GATE_SHUT | CVY__GATE_ABOVE))) return 0;
+    if (c->gate & (CVY__GATE_CLOSING | CVY__GATE_SHUT)) return UV_EPIPE;
     c->owe_pair = !c->told_above;
     return UV_EAGAIN;
 }
@@ -52,8 +47,7 @@ static inline bool hold(const cvy_ctx_t *ctx)
 
 static inline void let_go(const cvy_ctx_t *ctx, bool outermost)
 {
-    if (outermost)
-        cvy__loop_let_go(ctx->conveyor->loop);
+    if (outermost) cvy__loop_let_go(ctx->conveyor->loop);
 }
 
 /* Whether what ctx fires is disposed of. */
@@ -66,12 +60,9 @@ bool cvy__ctx_offer(cvy_ctx_t *ctx, cvy_event_t *ev, bool inbound)
 {
     void (*run)(cvy_ctx_t *, cvy_event_t *) = NULL;
     for (const cvy_on_t *on = ctx->stage->events; on && on->type && !run; on++)
-        if (on->type == ev->type)
-            run = on->run;
-    if (!run)
-        run = inbound ? ctx->stage->on_inbound : ctx->stage->on_outbound;
-    if (!run)
-        return false;
+        if (on->type == ev->type) run = on->run;
+    if (!run) run = inbound ? ctx->stage->on_inbound : ctx->stage->on_outbound;
+    if (!run) return false;
     cvy__ctx_enter(ctx);
     run(ctx, ev);
     cvy__ctx_leave(ctx);
@@ -115,8 +106,7 @@ void cvy__fire_outbound_bytes(cvy_ctx_t *ctx, cvy_buf_t *out)
     if (!muted(ctx)) {
         cvy_ctx_t *to = ctx->bytes_out;
         const char *outer = trace_bytes(to, out);
-        if (ctx->conveyor->flushes)
-            ctx->conveyor->owner->dirty(ctx->conveyor->transport);
+        if (ctx->conveyor->flushes) ctx->conveyor->owner->dirty(ctx->conveyor->transport);
         if (to->stage->on_outbound_bytes) {
             cvy__ctx_enter(to);
             to->stage->on_outbound_bytes(to, out);
@@ -163,8 +153,7 @@ void cvy__error_walk(cvy_ctx_t *from, const cvy_error_t *err)
             cvy__ctx_leave(at);
             break;
         }
-        if (at == &c->tail || cvy__ctx_offer(at, &ev.event, true))
-            break;
+        if (at == &c->tail || cvy__ctx_offer(at, &ev.event, true)) break;
     }
     c->in_error = outer;
 }
@@ -174,8 +163,7 @@ int cvy_fire_error(cvy_ctx_t *ctx, const cvy_error_t *err)
     ON_LOOP(ctx);
     bool outermost = hold(ctx);
     /* At the end of a transport that failed the walk runs while closing. */
-    if (!muted(ctx) || (ctx->conveyor->last_error && !(ctx->flags & CVY__CTX_DEAD)))
-        cvy__error_walk(ctx, err);
+    if (!muted(ctx) || (ctx->conveyor->last_error && !(ctx->flags & CVY__CTX_DEAD))) cvy__error_walk(ctx, err);
     int answer = cvy__ctx_answer(ctx);
     let_go(ctx, outermost);
     return answer;
@@ -191,8 +179,7 @@ static void close_walk(cvy_ctx_t *ctx, const cvy_close_t *how)
             cvy__ctx_leave(at);
             break;
         }
-        if (cvy__ctx_offer(at, &ev.event, false))
-            break;
+        if (cvy__ctx_offer(at, &ev.event, false)) break;
     }
 }
 
@@ -200,8 +187,7 @@ int cvy_fire_outbound_close(cvy_ctx_t *ctx, const cvy_close_t *how)
 {
     ON_LOOP(ctx);
     bool outermost = hold(ctx);
-    if (!muted(ctx))
-        close_walk(ctx, how);
+    if (!muted(ctx)) close_walk(ctx, how);
     int answer = outbound_answer(ctx);
     let_go(ctx, outermost);
     return answer;
@@ -211,8 +197,7 @@ int cvy_fire_outbound_flush(cvy_ctx_t *ctx)
 {
     ON_LOOP(ctx);
     bool outermost = hold(ctx);
-    if (!muted(ctx))
-        cvy__walk_flush_from(ctx);
+    if (!muted(ctx)) cvy__walk_flush_from(ctx);
     int answer = outbound_answer(ctx);
     let_go(ctx, outermost);
     return answer;
@@ -230,10 +215,8 @@ static void astray(const cvy_event_t *ev)
 int cvy_fire_inbound(cvy_ctx_t *ctx, cvy_event_t *ev)
 {
     ON_LOOP(ctx);
-    if (ev->type->builtin == CVY__INBOUND_BYTES)
-        return cvy_fire_inbound_bytes(ctx, ((cvy_inbound_bytes_t *)ev)->buf);
-    if (ev->type->builtin == CVY__FAILURE)
-        return cvy_fire_error(ctx, ((cvy_failure_t *)ev)->error);
+    if (ev->type->builtin == CVY__INBOUND_BYTES) return cvy_fire_inbound_bytes(ctx, ((cvy_inbound_bytes_t *)ev)->buf);
+    if (ev->type->builtin == CVY__FAILURE) return cvy_fire_error(ctx, ((cvy_failure_t *)ev)->error);
     bool outermost = hold(ctx);
     if (!ev->type->builtin && !muted(ctx)) /* the others walk by themselves */
         for (cvy_ctx_t *at = cvy__ctx_next(ctx); !cvy__ctx_offer(at, ev, true) && at != &ctx->conveyor->tail;)
@@ -260,21 +243,14 @@ int cvy_fire_outbound(cvy_ctx_t *ctx, cvy_event_t *ev)
 {
     ON_LOOP(ctx);
     switch (ev->type->builtin) {
-    case CVY__OUTBOUND_BYTES:
-        return cvy_fire_outbound_bytes(ctx, ((cvy_outbound_bytes_t *)ev)->buf);
-    case CVY__OUTBOUND_CLOSE:
-        return cvy_fire_outbound_close(ctx, ((cvy_outbound_close_t *)ev)->how);
-    case CVY__INBOUND_SUSPEND:
-        cvy_ctx_suspend(ctx);
-        return outbound_answer(ctx);
+    case CVY__OUTBOUND_BYTES: return cvy_fire_outbound_bytes(ctx, ((cvy_outbound_bytes_t *)ev)->buf);
+    case CVY__OUTBOUND_CLOSE: return cvy_fire_outbound_close(ctx, ((cvy_outbound_close_t *)ev)->how);
+    case CVY__INBOUND_SUSPEND: cvy_ctx_suspend(ctx); return outbound_answer(ctx);
     case CVY__INBOUND_RESUME: /* this one and flush, fired on by a catch-all, walk by themselves already */
-        if (!ctx->conveyor->in_resume)
-            cvy_ctx_resume(ctx);
+        if (!ctx->conveyor->in_resume) cvy_ctx_resume(ctx);
         return outbound_answer(ctx);
-    case CVY__OUTBOUND_FLUSH:
-        return ctx->conveyor->in_flush ? outbound_answer(ctx) : cvy_fire_outbound_flush(ctx);
-    default:
-        return fire_outbound_user(ctx, ev);
+    case CVY__OUTBOUND_FLUSH: return ctx->conveyor->in_flush ? outbound_answer(ctx) : cvy_fire_outbound_flush(ctx);
+    default: return fire_outbound_user(ctx, ev);
     }
 }
 

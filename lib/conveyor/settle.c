@@ -14,41 +14,31 @@ static void deliver_failures(cvy_conveyor_t *c)
 {
     for (cvy__failure_t *failure; (failure = c->failures);) {
         c->failures = failure->next;
-        if (!c->failures)
-            c->failures_end = &c->failures;
-        if (!cvy__conveyor_is_closing(c))
-            cvy__error_walk(failure->from, &failure->error);
+        if (!c->failures) c->failures_end = &c->failures;
+        if (!cvy__conveyor_is_closing(c)) cvy__error_walk(failure->from, &failure->error);
         cvy__free(failure);
     }
 }
 
 static void begin_active(cvy_conveyor_t *c)
 {
-    if (cvy__conveyor_is_closing(c))
-        return; /* closed before it began: no stage had active, none hears of the end */
-    if (!c->active_at)
-        c->active_at = &c->head;
+    if (cvy__conveyor_is_closing(c)) return; /* closed before it began: no stage had active, none hears of the end */
+    if (!c->active_at) c->active_at = &c->head;
     cvy__walk_active(c);
-    if (!cvy__conveyor_is_closing(c))
-        c->owner->active_begun(c->transport);
+    if (!cvy__conveyor_is_closing(c)) c->owner->active_begun(c->transport);
 }
 
 static void settle_some(cvy_conveyor_t *c, unsigned todo)
 {
-    if (todo & CVY__TODO_FAILURES)
-        deliver_failures(c);
-    if (todo & CVY__TODO_ACTIVE)
-        begin_active(c);
+    if (todo & CVY__TODO_FAILURES) deliver_failures(c);
+    if (todo & CVY__TODO_ACTIVE) begin_active(c);
     if (todo & CVY__TODO_RESUME) {
         cvy__walk_resume(c);
         todo |= CVY__TODO_READ_CLOSED; /* it may have waited */
     }
-    if (todo & CVY__TODO_WRITABILITY)
-        cvy__walk_writability(c);
-    if (todo & CVY__TODO_READ_CLOSED)
-        cvy__walk_read_closed(c);
-    if (todo & CVY__TODO_OWNER)
-        c->owner->settle(c->transport);
+    if (todo & CVY__TODO_WRITABILITY) cvy__walk_writability(c);
+    if (todo & CVY__TODO_READ_CLOSED) cvy__walk_read_closed(c);
+    if (todo & CVY__TODO_OWNER) c->owner->settle(c->transport);
     if (todo & CVY__TODO_TOMBSTONES && c->failures)
         cvy__conveyor_todo(c, CVY__TODO_TOMBSTONES); /* one of them may start at what was removed */
     else if (todo & CVY__TODO_TOMBSTONES)
@@ -70,17 +60,18 @@ static void settle_next_turn(cvy__work_t *work)
 
 void cvy__conveyor_todo(cvy_conveyor_t *c, unsigned what)
 {
-    if (c->torn_down)
-        return;
+    if (c->torn_down) return;
     c->todo |= (uint8_t)what;
     cvy__loop_defer(c->loop, &c->work);
 }
 
-void cvy__conveyor_init(cvy_conveyor_t *c, cvy_transport_t *t, cvy_loop_t *loop, const cvy_stage_t *head, const cvy__owner_t *owner)
+void cvy__conveyor_init(cvy_conveyor_t *c, cvy_transport_t *t, cvy_loop_t *loop, const cvy_stage_t *head,
+                        const cvy__owner_t *owner)
 {
     *c = (cvy_conveyor_t){ .transport = t, .loop = loop, .owner = owner };
     c->head = (cvy_ctx_t){ .stage = head, .conveyor = c, .next = &c->tail, .busy = 1 }; /* busy: never freed */
-    c->tail = (cvy_ctx_t){ .stage = &cvy__tail_stage, .conveyor = c, .prev = &c->head, .busy = 1, .flags = CVY__CTX_ACTIVE };
+    c->tail =
+        (cvy_ctx_t){ .stage = &cvy__tail_stage, .conveyor = c, .prev = &c->head, .busy = 1, .flags = CVY__CTX_ACTIVE };
     c->failures_end = &c->failures;
     cvy__work_init(&c->work, settle);
     cvy__work_init(&c->next_turn, settle_next_turn);
@@ -94,8 +85,7 @@ void cvy__conveyor_activate(cvy_conveyor_t *c)
 
 void cvy__conveyor_read_closed(cvy_conveyor_t *c)
 {
-    if (!c->read_closed_at)
-        c->read_closed_at = &c->head;
+    if (!c->read_closed_at) c->read_closed_at = &c->head;
     cvy__conveyor_todo(c, CVY__TODO_READ_CLOSED);
 }
 
@@ -141,8 +131,7 @@ void cvy__conveyor_tear_down(cvy_conveyor_t *c, const cvy_error_t *error)
 {
     cvy__conveyor_closing(c);
     c->last_error = true;
-    if (error && cvy__conveyor_was_active(c))
-        cvy__error_walk(&c->head, error);
+    if (error && cvy__conveyor_was_active(c)) cvy__error_walk(&c->head, error);
     c->last_error = false;
     cvy__walk_inactive(c);
     deliver_failures(c); /* frees them */

@@ -5,8 +5,7 @@
 
 static void drop(cvy_ctx_t *ctx, cvy_buf_t *in)
 {
-    if (cvy_buf_len(in))
-        ctx->conveyor->owner->dropped(ctx->conveyor->transport, cvy_buf_len(in));
+    if (cvy_buf_len(in)) ctx->conveyor->owner->dropped(ctx->conveyor->transport, cvy_buf_len(in));
 }
 
 static void close_with(cvy_ctx_t *ctx, const cvy_error_t *err)

@@ -54,8 +54,7 @@ static cvy_ctx_t *next_active(const cvy_ctx_t *ctx)
 static void tell_late(cvy_ctx_t *ctx)
 {
     const cvy_conveyor_t *c = ctx->conveyor;
-    if (!c->told_above || cvy__ctx_skipped(ctx) || cvy__conveyor_is_closing(c))
-        return;
+    if (!c->told_above || cvy__ctx_skipped(ctx) || cvy__conveyor_is_closing(c)) return;
     if (ctx->stage->on_outbound_suspend)
         call(ctx, ctx->stage->on_outbound_suspend);
     else
@@ -65,8 +64,7 @@ static void tell_late(cvy_ctx_t *ctx)
 /* True: the walk may go on behind ctx. */
 static bool deliver_active(cvy_ctx_t *ctx)
 {
-    if (ctx->flags & CVY__CTX_ACTIVE)
-        return true;
+    if (ctx->flags & CVY__CTX_ACTIVE) return true;
     ctx->flags |= CVY__CTX_ACTIVE;
     int answer = ask(ctx, ctx->stage->on_active, &cvy_active_event);
     if (answer && answer != UV_EAGAIN) {
@@ -82,8 +80,7 @@ static bool deliver_active(cvy_ctx_t *ctx)
 static void hold_active(cvy_ctx_t *ctx)
 {
     ctx->conveyor->active_held = true;
-    if (cvy__stage_takes_bytes_in(ctx->stage) || ctx->flags & CVY__CTX_HOLDS_READS)
-        return;
+    if (cvy__stage_takes_bytes_in(ctx->stage) || ctx->flags & CVY__CTX_HOLDS_READS) return;
     ctx->flags |= CVY__CTX_HOLD_PAUSES;
     cvy_ctx_suspend(ctx);
 }
@@ -94,8 +91,7 @@ void cvy__walk_active(cvy_conveyor_t *c)
     while (!c->active_held && !cvy__conveyor_is_closing(c) && c->active_at != &c->tail) {
         cvy_ctx_t *at = cvy__ctx_next(c->active_at);
         c->active_at = at;
-        if (at != &c->tail && !deliver_active(at) && c->active_at == at && !cvy__ctx_skipped(at))
-            hold_active(at);
+        if (at != &c->tail && !deliver_active(at) && c->active_at == at && !cvy__ctx_skipped(at)) hold_active(at);
     }
 }
 
@@ -103,34 +99,28 @@ void cvy__walk_active(cvy_conveyor_t *c)
 static bool active_passed(const cvy_ctx_t *ctx)
 {
     const cvy_conveyor_t *c = ctx->conveyor;
-    if (!c->active_at)
-        return false;
+    if (!c->active_at) return false;
     for (const cvy_ctx_t *at = ctx->next; at; at = at->next)
-        if (at == c->active_at)
-            return true;
+        if (at == c->active_at) return true;
     return false;
 }
 
 void cvy__walk_active_one(cvy_ctx_t *ctx)
 {
-    if (!cvy__conveyor_is_closing(ctx->conveyor) && !cvy__ctx_skipped(ctx) && active_passed(ctx))
-        deliver_active(ctx);
+    if (!cvy__conveyor_is_closing(ctx->conveyor) && !cvy__ctx_skipped(ctx) && active_passed(ctx)) deliver_active(ctx);
 }
 
 void cvy_ctx_activate_next(cvy_ctx_t *ctx)
 {
     cvy_conveyor_t *c = ctx->conveyor;
     assert(cvy_loop_in_thread(c->loop));
-    if (c->active_at != ctx)
-        return;
+    if (c->active_at != ctx) return;
     bool outermost = cvy__loop_hold(c->loop);
     c->active_held = false;
     cvy__walk_active(c);
-    if (ctx->flags & CVY__CTX_HOLD_PAUSES)
-        cvy_ctx_resume(ctx);
+    if (ctx->flags & CVY__CTX_HOLD_PAUSES) cvy_ctx_resume(ctx);
     ctx->flags &= ~(uint32_t)CVY__CTX_HOLD_PAUSES;
-    if (outermost)
-        cvy__loop_let_go(c->loop);
+    if (outermost) cvy__loop_let_go(c->loop);
 }
 
 void cvy__walk_inactive(cvy_conveyor_t *c)
@@ -164,10 +154,8 @@ void cvy__walk_read_closed(cvy_conveyor_t *c)
         c->read_closed_at = at;
         c->read_closed_held = true; /* until it answers, or lets go before that */
         int answer = ask(at, at->stage->on_read_closed, &cvy_read_closed_event);
-        if (answer != UV_EAGAIN)
-            c->read_closed_held = false;
-        if (answer && answer != UV_EAGAIN)
-            cvy_ctx_fail(at, answer, "end of stream");
+        if (answer != UV_EAGAIN) c->read_closed_held = false;
+        if (answer && answer != UV_EAGAIN) cvy_ctx_fail(at, answer, "end of stream");
         if (c->failures) { /* a stage that fails here is heard before the default closes */
             cvy__conveyor_todo(c, CVY__TODO_READ_CLOSED);
             return;
@@ -179,8 +167,7 @@ void cvy_ctx_read_closed_next(cvy_ctx_t *ctx)
 {
     cvy_conveyor_t *c = ctx->conveyor;
     assert(cvy_loop_in_thread(c->loop));
-    if (c->read_closed_at != ctx)
-        return;
+    if (c->read_closed_at != ctx) return;
     c->read_closed_held = false;
     cvy__conveyor_todo(c, CVY__TODO_READ_CLOSED);
 }
@@ -226,8 +213,7 @@ static void tell_writability(cvy_conveyor_t *c, bool writable)
         else
             offer(at, type, true);
     }
-    if (!cvy__conveyor_is_closing(c))
-        c->owner->writable(c->transport, writable);
+    if (!cvy__conveyor_is_closing(c)) c->owner->writable(c->transport, writable);
 }
 
 /*
@@ -236,24 +222,20 @@ static void tell_writability(cvy_conveyor_t *c, bool writable)
  */
 void cvy__walk_writability(cvy_conveyor_t *c)
 {
-    if (c->above && !c->told_above)
-        c->owner->relieve(c->transport);
+    if (c->above && !c->told_above) c->owner->relieve(c->transport);
     if (c->todo & CVY__TODO_RESUME) { /* that undid it: inbound-resume comes first */
         cvy__conveyor_todo(c, CVY__TODO_WRITABILITY);
         return;
     }
     bool tell_pair = !c->above && !c->told_above && c->owe_pair;
-    if (cvy__conveyor_is_closing(c) || (c->above == c->told_above && !tell_pair))
-        return;
+    if (cvy__conveyor_is_closing(c) || (c->above == c->told_above && !tell_pair)) return;
     if ((c->above || tell_pair) && c->pair_turn == c->loop->turns + 1) {
         cvy__loop_defer_turn(c->loop, &c->next_turn);
         return;
     }
     c->owe_pair = false;
-    if (c->above || tell_pair)
-        tell_writability(c, false);
-    if (c->above || !c->told_above)
-        return;
+    if (c->above || tell_pair) tell_writability(c, false);
+    if (c->above || !c->told_above) return;
     tell_writability(c, true);
     c->pair_turn = c->loop->turns + 1; /* 0 is never */
 }

@@ -13,8 +13,7 @@ int cvy__loop_new_embedded(cvy_loop_t **out, const cvy_loop_opts_t *opts)
 {
     cvy_loop_t *loop;
     int err = cvy__loop_alloc(&loop, opts);
-    if (err)
-        return err;
+    if (err) return err;
     atomic_store(&loop->life, CVY__LIFE_RUNNING);
     *out = loop;
     return 0;
@@ -49,8 +48,7 @@ void cvy__loop_advance_embedded(cvy_loop_t *loop, uint64_t ms)
     }
     while ((next = cvy__wheel_next(&loop->wheel)) <= until && standing < STANDSTILL) {
         standing = next > loop->now_ms ? 0 : standing + 1;
-        if (next > loop->now_ms)
-            loop->now_ms = next;
+        if (next > loop->now_ms) loop->now_ms = next;
         cvy__wheel_fire(&loop->wheel, loop->now_ms, 1);
         cvy__loop_settle(loop);
         loop->turns++;

@@ -38,14 +38,11 @@ static int how_many(int loops)
 int cvy_group_new(cvy_group_t **out, const cvy_group_opts_t *opts)
 {
     static const cvy_group_opts_t none;
-    if (!opts)
-        opts = &none;
+    if (!opts) opts = &none;
     int n = how_many(opts->loops), err = 0;
-    if (n < 0)
-        return n;
+    if (n < 0) return n;
     cvy_group_t *group = cvy__calloc(1, sizeof *group + (size_t)n * sizeof *group->members);
-    if (!group)
-        return UV_ENOMEM;
+    if (!group) return UV_ENOMEM;
     group->opts = *opts;
     for (int i = 0; i < n && !err; i++) {
         member_t *member = &group->members[i];
@@ -78,8 +75,7 @@ static int enter(cvy_loop_t *loop, void *arg)
 /* Starts the threads of the members from first on; all or none. */
 static int start_from(cvy_group_t *group, int first)
 {
-    if (group->started)
-        return UV_EALREADY;
+    if (group->started) return UV_EALREADY;
     group->started = true;
     for (int i = first; i < group->size; i++) {
         member_t *member = &group->members[i];
@@ -102,10 +98,8 @@ int cvy_group_start(cvy_group_t *group)
 int cvy_group_run(cvy_group_t *group)
 {
     int err = start_from(group, 1);
-    if (!err)
-        err = cvy__loop_run_entry(group->members[0].loop, enter, &group->members[0]);
-    if (err)
-        return err;
+    if (!err) err = cvy__loop_run_entry(group->members[0].loop, enter, &group->members[0]);
+    if (err) return err;
     return cvy_group_join(group);
 }
 
@@ -118,15 +112,13 @@ void cvy_group_stop(cvy_group_t *group)
 int cvy_group_join(cvy_group_t *group)
 {
     for (int i = 0; i < group->size; i++)
-        if (group->members[i].started)
-            cvy_loop_join(group->members[i].loop);
+        if (group->members[i].started) cvy_loop_join(group->members[i].loop);
     return atomic_load(&group->result);
 }
 
 void cvy_group_free(cvy_group_t *group)
 {
-    if (!group)
-        return;
+    if (!group) return;
     cvy_group_stop(group);
     cvy_group_join(group);
     for (int i = 0; i < group->size; i++)

@@ -28,11 +28,9 @@ static int64_t or_default(int64_t value, int64_t normal)
 int cvy__loop_alloc(cvy_loop_t **out, const cvy_loop_opts_t *opts)
 {
     static const cvy_loop_opts_t none;
-    if (!opts)
-        opts = &none;
+    if (!opts) opts = &none;
     cvy_loop_t *loop = cvy__calloc(1, sizeof *loop);
-    if (!loop)
-        return UV_ENOMEM;
+    if (!loop) return UV_ENOMEM;
     int err = cvy_pool_new(&loop->pool, opts->pool);
     if (err) {
         cvy__free(loop);
@@ -58,8 +56,7 @@ int cvy__loop_alloc(cvy_loop_t **out, const cvy_loop_opts_t *opts)
 
 void cvy__loop_dealloc(cvy_loop_t *loop)
 {
-    if (loop->stream_requests)
-        loop->free_stream_requests(loop->stream_requests);
+    if (loop->stream_requests) loop->free_stream_requests(loop->stream_requests);
     cvy__slab_fini(&loop->slab);
     cvy__slots_fini(&loop->slots);
     cvy_pool_free(loop->pool);
@@ -74,8 +71,7 @@ cvy_loop_t *cvy__loop_ref(cvy_loop_t *loop)
 
 void cvy__loop_unref(cvy_loop_t *loop)
 {
-    if (atomic_fetch_sub_explicit(&loop->refs, 1, memory_order_acq_rel) != 1)
-        return;
+    if (atomic_fetch_sub_explicit(&loop->refs, 1, memory_order_acq_rel) != 1) return;
     assert(!loop->driver || atomic_load(&loop->life) == CVY__LIFE_ENDED);
     cvy__free(loop->system);
     cvy__loop_dealloc(loop);
@@ -89,8 +85,7 @@ cvy_loop_t *cvy_loop_ref(cvy_loop_t *loop)
 
 void cvy_loop_unref(cvy_loop_t *loop)
 {
-    if (!loop)
-        return;
+    if (!loop) return;
     if (atomic_fetch_sub_explicit(&loop->users, 1, memory_order_acq_rel) == 1 && loop->driver && !loop->shared)
         cvy__loop_end_system(loop); /* what is open still refers to it: a loop's end closes that */
     cvy__loop_unref(loop);
@@ -127,8 +122,7 @@ int cvy__loop_own(const cvy_loop_t *loop)
 
 static void kick(cvy_loop_t *loop)
 {
-    if (loop->kicked || !loop->driver)
-        return;
+    if (loop->kicked || !loop->driver) return;
     loop->kicked = true;
     loop->driver->kick(loop);
 }
@@ -204,25 +198,23 @@ void cvy__loop_leave(cvy_loop_t *loop)
         run_work(loop);
     }
     loop->root = 0;
-    if (!waits_for_settle(loop))
-        return;
+    if (!waits_for_settle(loop)) return;
     if (loop->driver && !loop->polling)
-        cvy__loop_settle(loop); /* our own close callbacks: nothing else may follow them in this turn; while polling check follows */
+        /* our own close callbacks: nothing else may follow them in this turn; while polling check follows */
+        cvy__loop_settle(loop);
 }
 
 void cvy__loop_let_go(cvy_loop_t *loop)
 {
     assert(loop->root == 1);
     loop->root = 0;
-    if (waits_for_settle(loop))
-        kick(loop);
+    if (waits_for_settle(loop)) kick(loop);
     cvy__loop_rearm(loop);
 }
 
 void cvy__loop_settle(cvy_loop_t *loop)
 {
-    if (loop->root)
-        return; /* the outermost leave, or the settle that is running, does it */
+    if (loop->root) return; /* the outermost leave, or the settle that is running, does it */
     loop->root = 1;
     loop->settling = true;
     run_turn(loop);
@@ -233,46 +225,37 @@ void cvy__loop_settle(cvy_loop_t *loop)
     cvy__slab_settle(&loop->slab);
     loop->settling = false;
     loop->root = 0;
-    if (waits_for_settle(loop))
-        kick(loop);
+    if (waits_for_settle(loop)) kick(loop);
 }
 
 void cvy__loop_defer(cvy_loop_t *loop, cvy__work_t *work)
 {
-    if (!cvy__link_alone(&work->link))
-        return;
+    if (!cvy__link_alone(&work->link)) return;
     cvy__link_append(&loop->work, &work->link);
-    if (!loop->root)
-        kick(loop);
+    if (!loop->root) kick(loop);
 }
 
 void cvy__loop_defer_flush(cvy_loop_t *loop, cvy__work_t *work)
 {
-    if (!cvy__link_alone(&work->link))
-        return;
+    if (!cvy__link_alone(&work->link)) return;
     work->flushes = true;
     loop->flush_count++;
     cvy__link_append(&loop->flush, &work->link);
-    if (!loop->root)
-        kick(loop);
+    if (!loop->root) kick(loop);
 }
 
 void cvy__loop_defer_turn(cvy_loop_t *loop, cvy__work_t *work)
 {
-    if (!cvy__link_alone(&work->link))
-        return;
+    if (!cvy__link_alone(&work->link)) return;
     cvy__link_append(&loop->turn, &work->link);
-    if (!loop->root)
-        kick(loop);
+    if (!loop->root) kick(loop);
 }
 
 void cvy__loop_undefer(cvy_loop_t *loop, cvy__work_t *work)
 {
-    if (cvy__link_alone(&work->link))
-        return;
+    if (cvy__link_alone(&work->link)) return;
     cvy__link_remove(&work->link);
-    if (work->flushes)
-        loop->flush_count--;
+    if (work->flushes) loop->flush_count--;
     work->flushes = false;
 }
 
@@ -287,15 +270,13 @@ void cvy__loop_flush(cvy_loop_t *loop)
 
 void cvy__loop_retain(cvy_loop_t *loop)
 {
-    if (!loop->alive++ && loop->driver)
-        loop->driver->keep_alive(loop, true);
+    if (!loop->alive++ && loop->driver) loop->driver->keep_alive(loop, true);
 }
 
 void cvy__loop_release(cvy_loop_t *loop)
 {
     assert(loop->alive > 0);
-    if (!--loop->alive && loop->driver)
-        loop->driver->keep_alive(loop, false);
+    if (!--loop->alive && loop->driver) loop->driver->keep_alive(loop, false);
 }
 
 void cvy__resident_add(cvy_loop_t *loop, cvy__resident_t *resident)
@@ -313,13 +294,10 @@ void cvy__guest_add(cvy_loop_t *loop, cvy__resident_t *resident)
 
 void cvy__resident_remove(cvy_loop_t *loop, cvy__resident_t *resident)
 {
-    if (!resident->link.next || cvy__link_alone(&resident->link))
-        return;
+    if (!resident->link.next || cvy__link_alone(&resident->link)) return;
     cvy__link_remove(&resident->link);
-    if (!resident->guest)
-        cvy__loop_release(loop);
-    if (loop->ending)
-        kick(loop); /* it may have been the last */
+    if (!resident->guest) cvy__loop_release(loop);
+    if (loop->ending) kick(loop); /* it may have been the last */
 }
 
 bool cvy__loop_ending(const cvy_loop_t *loop)
@@ -344,8 +322,7 @@ static void close_all(cvy__link_t *list)
 
 bool cvy__loop_end_step(cvy_loop_t *loop)
 {
-    if (!cvy__loop_ending(loop))
-        return false;
+    if (!cvy__loop_ending(loop)) return false;
     if (!loop->ending) {
         loop->ending = true;
         cvy__posts_cancel(loop);
@@ -355,8 +332,7 @@ bool cvy__loop_end_step(cvy_loop_t *loop)
         cvy__loop_leave(loop);
         cvy__loop_settle(loop);
     }
-    if (!cvy__link_alone(&loop->residents) || !cvy__link_alone(&loop->guests))
-        return false;
+    if (!cvy__link_alone(&loop->residents) || !cvy__link_alone(&loop->guests)) return false;
     cvy__loop_settle(loop);
     cvy__timers_end(loop);
     return true;
@@ -367,8 +343,7 @@ bool cvy__loop_end_step(cvy_loop_t *loop)
 void cvy__loop_rearm(cvy_loop_t *loop)
 {
     uint64_t next = cvy__wheel_next(&loop->wheel);
-    if (!loop->driver || next == loop->armed)
-        return;
+    if (!loop->driver || next == loop->armed) return;
     loop->armed = next;
     loop->driver->arm(loop, next);
 }
@@ -376,29 +351,26 @@ void cvy__loop_rearm(cvy_loop_t *loop)
 void cvy__loop_arm(cvy_loop_t *loop, cvy__entry_t *entry)
 {
     cvy__wheel_add(&loop->wheel, entry, cvy_loop_now(loop));
-    if (!loop->root && entry->due < loop->armed)
-        cvy__loop_rearm(loop);
+    if (!loop->root && entry->due < loop->armed) cvy__loop_rearm(loop);
 }
 
 void cvy__loop_disarm(cvy_loop_t *loop, cvy__entry_t *entry)
 {
     bool first = entry->due == loop->armed;
     cvy__wheel_remove(&loop->wheel, entry);
-    if (!loop->root && first)
-        cvy__loop_rearm(loop);
+    if (!loop->root && first) cvy__loop_rearm(loop);
 }
 
 void cvy__loop_intake(cvy_loop_t *loop)
 {
     cvy__posts_run(loop);
     uint64_t now = cvy_loop_now(loop);
-    if (cvy__wheel_next(&loop->wheel) <= now)
-        cvy__wheel_fire(&loop->wheel, now, (size_t)loop->timer_budget);
+    if (cvy__wheel_next(&loop->wheel) <= now) cvy__wheel_fire(&loop->wheel, now, (size_t)loop->timer_budget);
 }
 
 bool cvy__loop_busy(cvy_loop_t *loop)
 {
     return waits_for_settle(loop) || cvy__posts_waiting(loop) || cvy__wheel_next(&loop->wheel) <= cvy_loop_now(loop) ||
-        (cvy__loop_ending(loop) &&
+           (cvy__loop_ending(loop) &&
             (!loop->ending || (cvy__link_alone(&loop->residents) && cvy__link_alone(&loop->guests))));
 }

@@ -44,10 +44,10 @@ typedef struct cvy__resident {
 
 /* What a loop needs from the system it runs on. */
 typedef struct cvy__driver {
-    void (*kick)(cvy_loop_t *loop);                /* settle before you wait */
-    void (*arm)(cvy_loop_t *loop, uint64_t due);   /* advance the wheel at due; UINT64_MAX: never */
+    void (*kick)(cvy_loop_t *loop);              /* settle before you wait */
+    void (*arm)(cvy_loop_t *loop, uint64_t due); /* advance the wheel at due; UINT64_MAX: never */
     void (*keep_alive)(cvy_loop_t *loop, bool on);
-    void (*wake)(cvy_loop_t *loop);                /* any thread */
+    void (*wake)(cvy_loop_t *loop); /* any thread */
 } cvy__driver_t;
 
 typedef enum cvy__life {
@@ -66,27 +66,27 @@ struct cvy_loop {
     cvy__link_t flush;
     cvy__link_t turn; /* see cvy__loop_defer_turn */
     int64_t flush_count, flush_limit;
-    size_t flush_bytes;     /* queued since the last flush, by whoever defers one */
-    unsigned root;          /* depth of our own callbacks on the stack */
-    bool kicked;            /* the driver has been told to settle before it waits */
-    bool polling;           /* between the driver's prepare and check: a settle will follow */
-    bool settling;          /* the turn is being ended */
-    bool shared;            /* attached to the application's loop */
-    bool ending;            /* residents have been told to close, what waited is cancelled */
-    size_t alive;           /* residents, armed user timers, 1 for queued posts */
+    size_t flush_bytes; /* queued since the last flush, by whoever defers one */
+    unsigned root;      /* depth of our own callbacks on the stack */
+    bool kicked;        /* the driver has been told to settle before it waits */
+    bool polling;       /* between the driver's prepare and check: a settle will follow */
+    bool settling;      /* the turn is being ended */
+    bool shared;        /* attached to the application's loop */
+    bool ending;        /* residents have been told to close, what waited is cancelled */
+    size_t alive;       /* residents, armed user timers, 1 for queued posts */
     cvy__link_t residents;
     cvy__link_t guests;
     cvy__wheel_t wheel;
-    uint64_t armed;         /* what the driver was last told to arm */
+    uint64_t armed; /* what the driver was last told to arm */
     cvy__posts_t posts;
     cvy__slots_t slots;
     int64_t task_budget, timer_budget;
-    uint64_t turns;         /* settled turns so far */
-    atomic_uint refs;       /* the memory: users, transports, posts under way, open handles */
-    atomic_uint users;      /* the application's among them; the last one ends a loop of our own */
-    atomic_int life;        /* cvy__life_t */
+    uint64_t turns;          /* settled turns so far */
+    atomic_uint refs;        /* the memory: users, transports, posts under way, open handles */
+    atomic_uint users;       /* the application's among them; the last one ends a loop of our own */
+    atomic_int life;         /* cvy__life_t */
     _Atomic uintptr_t owner; /* cvy__thread_self of its thread; 0: not known yet */
-    void *system;           /* the driver's own: handles, thread */
+    void *system;            /* the driver's own: handles, thread */
     /* Requests that streams share (transport/stream.c), and how to free them with the loop; NULL: none yet. */
     struct cvy__stream_requests *stream_requests;
     void (*free_stream_requests)(struct cvy__stream_requests *requests);
@@ -106,8 +106,7 @@ void cvy__loop_leave(cvy_loop_t *loop);
  * (a callback of ours that is made inside is not the outermost), and the loop then settles before it waits. True: call let_go. */
 static inline bool cvy__loop_hold(cvy_loop_t *loop)
 {
-    if (loop->root)
-        return false;
+    if (loop->root) return false;
     loop->root = 1;
     return true;
 }
@@ -119,14 +118,14 @@ void cvy__loop_defer(cvy_loop_t *loop, cvy__work_t *work);       /* idempotent w
 void cvy__loop_defer_flush(cvy_loop_t *loop, cvy__work_t *work); /* idempotent while it waits */
 /* Runs once, first thing, when the next turn settles; put off while a turn settles it waits for the one after that (which is kicked). */
 void cvy__loop_defer_turn(cvy_loop_t *loop, cvy__work_t *work);
-void cvy__loop_undefer(cvy_loop_t *loop, cvy__work_t *work);     /* from any; idempotent */
+void cvy__loop_undefer(cvy_loop_t *loop, cvy__work_t *work); /* from any; idempotent */
 /* Runs the flushes that wait, now, without the rest of a turn's end. */
 void cvy__loop_flush(cvy_loop_t *loop);
 
-void cvy__loop_retain(cvy_loop_t *loop);  /* one more reason to stay alive */
+void cvy__loop_retain(cvy_loop_t *loop); /* one more reason to stay alive */
 void cvy__loop_release(cvy_loop_t *loop);
-void cvy__resident_add(cvy_loop_t *loop, cvy__resident_t *resident); /* retains */
-void cvy__guest_add(cvy_loop_t *loop, cvy__resident_t *resident);    /* does not */
+void cvy__resident_add(cvy_loop_t *loop, cvy__resident_t *resident);    /* retains */
+void cvy__guest_add(cvy_loop_t *loop, cvy__resident_t *resident);       /* does not */
 void cvy__resident_remove(cvy_loop_t *loop, cvy__resident_t *resident); /* idempotent */
 /* True from stop or detach on: nothing new is opened. */
 bool cvy__loop_ending(const cvy_loop_t *loop);

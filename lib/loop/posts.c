@@ -11,13 +11,12 @@
 #include <assert.h>
 #include <uv.h>
 
-#define CLOSED ((uintptr_t)1)
+#define CLOSED   ((uintptr_t)1)
 #define SLICE_NS 1000000 /* R9: 1 ms of tasks per turn */
 
 static void wake(cvy_loop_t *loop)
 {
-    if (loop->driver && !atomic_load(&loop->posts.deaf))
-        loop->driver->wake(loop);
+    if (loop->driver && !atomic_load(&loop->posts.deaf)) loop->driver->wake(loop);
 }
 
 int cvy_loop_post_after(cvy_loop_t *loop, cvy_task_t *task, uint64_t delay_ms)
@@ -34,11 +33,9 @@ int cvy_loop_post_after(cvy_loop_t *loop, cvy_task_t *task, uint64_t delay_ms)
         }
         task->next = (cvy_task_t *)top;
     } while (!atomic_compare_exchange_weak(&posts->stack, &top, (uintptr_t)task));
-    if (!top)
-        wake(loop);
+    if (!top) wake(loop);
     atomic_fetch_sub(&posts->senders, 1);
-    if (loop->shared && cvy_loop_in_thread(loop))
-        cvy__posts_hold(loop);
+    if (loop->shared && cvy_loop_in_thread(loop)) cvy__posts_hold(loop);
     return 0;
 }
 
@@ -57,8 +54,7 @@ void cvy_loop_wake(cvy_loop_t *loop)
 void cvy__posts_close(cvy_loop_t *loop)
 {
     atomic_fetch_add(&loop->posts.senders, 1);
-    if (!(atomic_fetch_or(&loop->posts.stack, CLOSED) & CLOSED))
-        wake(loop);
+    if (!(atomic_fetch_or(&loop->posts.stack, CLOSED) & CLOSED)) wake(loop);
     atomic_fetch_sub(&loop->posts.senders, 1);
 }
 
@@ -79,11 +75,9 @@ static void take(cvy__posts_t *posts)
 {
     uintptr_t top = atomic_load(&posts->stack);
     while (top & ~CLOSED)
-        if (atomic_compare_exchange_weak(&posts->stack, &top, top & CLOSED))
-            break;
+        if (atomic_compare_exchange_weak(&posts->stack, &top, top & CLOSED)) break;
     cvy_task_t *task = (cvy_task_t *)(top & ~CLOSED), *first = NULL, *last = task;
-    if (!task)
-        return;
+    if (!task) return;
     while (task) {
         cvy_task_t *older = task->next;
         task->next = first;
@@ -100,8 +94,7 @@ static void take(cvy__posts_t *posts)
 static cvy_task_t *pop(cvy__posts_t *posts)
 {
     cvy_task_t *task = posts->first;
-    if (task)
-        posts->first = task->next;
+    if (task) posts->first = task->next;
     return task;
 }
 
@@ -133,19 +126,16 @@ static void delay(cvy_loop_t *loop, cvy_task_t *task)
 void cvy__posts_run(cvy_loop_t *loop)
 {
     take(&loop->posts);
-    if (!loop->posts.first)
-        return;
+    if (!loop->posts.first) return;
     uint64_t until = loop->driver ? uv_hrtime() + SLICE_NS : 0;
     for (int64_t n = 0; n < loop->task_budget && !cvy__posts_closed(loop); n++) {
         cvy_task_t *task = pop(&loop->posts);
-        if (!task)
-            return;
+        if (!task) return;
         if (task->delay_ms)
             delay(loop, task);
         else
             run(task, 0);
-        if (until && uv_hrtime() >= until)
-            return;
+        if (until && uv_hrtime() >= until) return;
     }
 }
 
@@ -173,8 +163,7 @@ bool cvy__posts_waiting(const cvy_loop_t *loop)
 void cvy__posts_hold(cvy_loop_t *loop)
 {
     bool waiting = cvy__posts_waiting(loop);
-    if (waiting == loop->posts.held)
-        return;
+    if (waiting == loop->posts.held) return;
     loop->posts.held = waiting;
     if (waiting)
         cvy__loop_retain(loop);

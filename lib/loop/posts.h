@@ -13,7 +13,7 @@ typedef struct cvy__posts {
     atomic_bool deaf;        /* the driver can no longer be woken */
     cvy_task_t *first;       /* loop thread: taken off the stack, oldest first */
     cvy_task_t *last;
-    bool held;               /* they keep the loop alive */
+    bool held; /* they keep the loop alive */
 } cvy__posts_t;
 
 /* Closes the queue: posts answer UV_ESHUTDOWN from now on. What is in it stays. Wakes the loop. Thread: any. */

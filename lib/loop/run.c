@@ -15,8 +15,7 @@ int cvy_loop_new(cvy_loop_t **out, const cvy_loop_opts_t *opts)
 {
     cvy_loop_t *loop;
     int err = cvy__loop_alloc(&loop, opts);
-    if (err)
-        return err;
+    if (err) return err;
     cvy__uv_t *sys = cvy__calloc(1, sizeof *sys);
     loop->system = sys;
     err = sys ? uv_loop_init(&sys->own) : UV_ENOMEM;
@@ -24,8 +23,7 @@ int cvy_loop_new(cvy_loop_t **out, const cvy_loop_opts_t *opts)
         loop->uv = &sys->own;
         sys->leave_sigpipe = opts && opts->ignore_sigpipe == CVY_OFF;
         err = cvy__uv_open(loop);
-        if (err)
-            uv_loop_close(&sys->own);
+        if (err) uv_loop_close(&sys->own);
     }
     if (err) {
         cvy__free(sys);
@@ -39,8 +37,7 @@ int cvy_loop_new(cvy_loop_t **out, const cvy_loop_opts_t *opts)
 static void close_leftover(uv_handle_t *handle, void *arg)
 {
     (void)arg;
-    if (!uv_is_closing(handle))
-        uv_close(handle, NULL);
+    if (!uv_is_closing(handle)) uv_close(handle, NULL);
 }
 
 /* Runs until stopped and all of ours is closed; then closes what the application left on the loop. */
@@ -53,15 +50,13 @@ static void run_to_end(cvy_loop_t *loop)
     uv_walk(loop->uv, close_leftover, NULL);
     uv_run(loop->uv, UV_RUN_DEFAULT);
     cvy__loop_settle(loop);
-    if (uv_loop_close(loop->uv))
-        cvy__log(CVY_LOG_ERROR, "a loop ended with handles of the application still open");
+    if (uv_loop_close(loop->uv)) cvy__log(CVY_LOG_ERROR, "a loop ended with handles of the application still open");
 }
 
 /* Makes the caller the one who runs the loop to its end. */
 static int claim(cvy_loop_t *loop)
 {
-    if (loop->shared || !loop->driver)
-        return UV_EINVAL;
+    if (loop->shared || !loop->driver) return UV_EINVAL;
     int fresh = CVY__LIFE_NEW;
     return atomic_compare_exchange_strong(&loop->life, &fresh, CVY__LIFE_RUNNING) ? 0 : UV_EALREADY;
 }
@@ -71,21 +66,18 @@ static void run_here(cvy_loop_t *loop)
     cvy__uv_t *sys = loop->system;
     atomic_store(&loop->owner, cvy__thread_self());
     uv_update_time(loop->uv);
-    if (sys->entry && !cvy__loop_ending(loop))
-        sys->entry(loop, sys->entry_arg);
+    if (sys->entry && !cvy__loop_ending(loop)) sys->entry(loop, sys->entry_arg);
     run_to_end(loop);
 }
 
 int cvy__loop_run_entry(cvy_loop_t *loop, cvy__loop_entry entry, void *arg)
 {
     int err = claim(loop);
-    if (err)
-        return err;
+    if (err) return err;
     cvy__uv_t *sys = loop->system;
     sys->entry = entry;
     sys->entry_arg = arg;
-    if (!sys->leave_sigpipe)
-        cvy__sigpipe_ignore();
+    if (!sys->leave_sigpipe) cvy__sigpipe_ignore();
     run_here(loop);
     return 0;
 }
@@ -105,8 +97,7 @@ static void thread_main(void *arg)
 int cvy__loop_start_entry(cvy_loop_t *loop, cvy__loop_entry entry, void *arg)
 {
     int err = claim(loop);
-    if (err)
-        return err;
+    if (err) return err;
     cvy__uv_t *sys = loop->system;
     sys->entry = entry;
     sys->entry_arg = arg;
@@ -128,10 +119,8 @@ int cvy_loop_start(cvy_loop_t *loop)
 int cvy_loop_join(cvy_loop_t *loop)
 {
     cvy__uv_t *sys = loop->system;
-    if (loop->shared || !sys || !sys->started || cvy_loop_in_thread(loop))
-        return UV_EINVAL;
-    if (sys->joined)
-        return 0;
+    if (loop->shared || !sys || !sys->started || cvy_loop_in_thread(loop)) return UV_EINVAL;
+    if (sys->joined) return 0;
     sys->joined = true;
     return uv_thread_join(&sys->thread);
 }
@@ -147,8 +136,7 @@ static void turn_once(cvy_loop_t *loop, int64_t timeout_ms)
     cvy__uv_t *sys = loop->system;
     cvy__loop_retain(loop);
     uv_update_time(loop->uv);
-    if (timeout_ms > 0)
-        cvy_timer_start(&sys->turn_timer, (uint64_t)timeout_ms);
+    if (timeout_ms > 0) cvy_timer_start(&sys->turn_timer, (uint64_t)timeout_ms);
     uv_run(loop->uv, timeout_ms ? UV_RUN_ONCE : UV_RUN_NOWAIT);
     cvy_timer_stop(&sys->turn_timer);
     cvy__loop_release(loop);
@@ -162,17 +150,14 @@ static void on_turn_over(cvy_timer_t *timer)
 int cvy_loop_turn(cvy_loop_t *loop, int64_t timeout_ms)
 {
     int err = claim(loop);
-    if (err)
-        return err == UV_EALREADY && atomic_load(&loop->life) == CVY__LIFE_ENDED ? UV_ESHUTDOWN : err;
+    if (err) return err == UV_EALREADY && atomic_load(&loop->life) == CVY__LIFE_ENDED ? UV_ESHUTDOWN : err;
     cvy__uv_t *sys = loop->system;
     atomic_store(&loop->owner, cvy__thread_self());
     if (!sys->turn_timer.loop) {
         cvy__timer_init_internal(&sys->turn_timer, loop, on_turn_over, NULL);
-        if (!sys->leave_sigpipe)
-            cvy__sigpipe_ignore();
+        if (!sys->leave_sigpipe) cvy__sigpipe_ignore();
     }
-    if (!cvy__loop_ending(loop))
-        turn_once(loop, timeout_ms);
+    if (!cvy__loop_ending(loop)) turn_once(loop, timeout_ms);
     if (cvy__loop_ending(loop)) {
         run_to_end(loop);
         return UV_ESHUTDOWN;

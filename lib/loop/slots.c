@@ -30,8 +30,7 @@ static cvy__slot_t *slot_at(cvy__slots_t *slots, uint32_t index)
     unsigned chunk;
     uint32_t offset;
     locate(index, &chunk, &offset);
-    if (chunk >= CVY__SLOT_CHUNKS)
-        return NULL;
+    if (chunk >= CVY__SLOT_CHUNKS) return NULL;
     cvy__slot_t *base = atomic_load_explicit(&slots->chunks[chunk], memory_order_acquire);
     return base ? &base[offset] : NULL;
 }
@@ -42,13 +41,11 @@ static cvy__slot_t *grow(cvy__slots_t *slots)
     unsigned chunk;
     uint32_t offset;
     locate(slots->count, &chunk, &offset);
-    if (chunk >= CVY__SLOT_CHUNKS)
-        return NULL;
+    if (chunk >= CVY__SLOT_CHUNKS) return NULL;
     cvy__slot_t *base = atomic_load_explicit(&slots->chunks[chunk], memory_order_relaxed);
     if (!base) {
         base = cvy__calloc((size_t)FIRST << chunk, sizeof *base);
-        if (!base)
-            return NULL;
+        if (!base) return NULL;
         atomic_store_explicit(&slots->chunks[chunk], base, memory_order_release);
     }
     base[offset].index = slots->count++;
@@ -92,13 +89,11 @@ void *cvy__slots_find(cvy_loop_t *loop, uint64_t id)
 void cvy__slots_remove(cvy_loop_t *loop, uint64_t id)
 {
     cvy__slot_t *slot = cvy__slots_at(loop, id);
-    if (!slot)
-        return;
+    if (!slot) return;
     slot->object = NULL;
     uint32_t generation = atomic_load_explicit(&slot->generation, memory_order_relaxed) + 1;
     atomic_store_explicit(&slot->generation, generation, memory_order_release);
-    if (generation == UINT32_MAX - 1)
-        return; /* used up: the next generations would come back as old names */
+    if (generation == UINT32_MAX - 1) return; /* used up: the next generations would come back as old names */
     slot->next_free = loop->slots.free;
     loop->slots.free = slot->index + 1;
 }
@@ -106,14 +101,12 @@ void cvy__slots_remove(cvy_loop_t *loop, uint64_t id)
 int cvy__slot_reserve(cvy_loop_t *loop, uint64_t id, uint64_t n)
 {
     cvy__slot_t *slot = cvy__slots_at(loop, id);
-    if (!slot)
-        return UV_ESRCH;
+    if (!slot) return UV_ESRCH;
     uint64_t limit = atomic_load_explicit(&slot->limit, memory_order_relaxed);
     uint64_t queued = atomic_load_explicit(&slot->queued, memory_order_relaxed);
     uint64_t posted = atomic_load_explicit(&slot->posted, memory_order_relaxed);
     do {
-        if (posted > limit || queued > limit - posted || n > UINT64_MAX - posted)
-            return UV_ENOBUFS;
+        if (posted > limit || queued > limit - posted || n > UINT64_MAX - posted) return UV_ENOBUFS;
     } while (!atomic_compare_exchange_weak(&slot->posted, &posted, posted + n));
     return 0;
 }
@@ -121,8 +114,7 @@ int cvy__slot_reserve(cvy_loop_t *loop, uint64_t id, uint64_t n)
 void cvy__slot_release(cvy_loop_t *loop, uint64_t id, uint64_t n)
 {
     cvy__slot_t *slot = slot_at(&loop->slots, (uint32_t)id);
-    if (slot)
-        atomic_fetch_sub(&slot->posted, n);
+    if (slot) atomic_fetch_sub(&slot->posted, n);
 }
 
 void cvy__slots_fini(cvy__slots_t *slots)

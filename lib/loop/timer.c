@@ -5,8 +5,7 @@ static void fire(cvy__entry_t *entry)
 {
     cvy_timer_t *timer = CVY__OF(entry, cvy_timer_t, entry);
     cvy_loop_t *loop = timer->loop;
-    if (!timer->internal)
-        cvy__loop_release(loop);
+    if (!timer->internal) cvy__loop_release(loop);
     cvy__loop_enter(loop);
     timer->cb(timer);
     cvy__loop_leave(loop);
@@ -26,8 +25,7 @@ void cvy__timer_init_internal(cvy_timer_t *timer, cvy_loop_t *loop, cvy_timer_cb
 void cvy_timer_start(cvy_timer_t *timer, uint64_t ms)
 {
     cvy_loop_t *loop = timer->loop;
-    if (cvy__loop_own(loop) || atomic_load_explicit(&loop->life, memory_order_relaxed) == CVY__LIFE_ENDED)
-        return;
+    if (cvy__loop_own(loop) || atomic_load_explicit(&loop->life, memory_order_relaxed) == CVY__LIFE_ENDED) return;
     uint64_t now = cvy_loop_now(loop);
     bool was_armed = cvy_timer_armed(timer);
     if (was_armed)
@@ -40,11 +38,9 @@ void cvy_timer_start(cvy_timer_t *timer, uint64_t ms)
 
 void cvy_timer_stop(cvy_timer_t *timer)
 {
-    if (!cvy_timer_armed(timer) || cvy__loop_own(timer->loop))
-        return;
+    if (!cvy_timer_armed(timer) || cvy__loop_own(timer->loop)) return;
     cvy__loop_disarm(timer->loop, &timer->entry);
-    if (!timer->internal)
-        cvy__loop_release(timer->loop);
+    if (!timer->internal) cvy__loop_release(timer->loop);
 }
 
 bool cvy_timer_armed(const cvy_timer_t *timer)
@@ -59,8 +55,7 @@ void cvy__timers_end(cvy_loop_t *loop)
         cvy__entry_t *next = entry->next;
         cvy_timer_t *timer = CVY__OF(entry, cvy_timer_t, entry);
         entry->next = NULL;
-        if (!timer->internal)
-            cvy__loop_release(loop);
+        if (!timer->internal) cvy__loop_release(loop);
         entry = next;
     }
 }

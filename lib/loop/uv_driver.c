@@ -25,8 +25,7 @@ static void on_idle(uv_idle_t *idle)
 
 static void kick(cvy_loop_t *loop)
 {
-    if (!uv_of(loop)->closing)
-        uv_idle_start(&uv_of(loop)->idle, on_idle);
+    if (!uv_of(loop)->closing) uv_idle_start(&uv_of(loop)->idle, on_idle);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -38,23 +37,20 @@ static void on_timer(uv_timer_t *timer)
 static void arm(cvy_loop_t *loop, uint64_t due)
 {
     cvy__uv_t *sys = uv_of(loop);
-    if (sys->closing)
-        return;
+    if (sys->closing) return;
     uint64_t now = uv_now(loop->uv);
     if (due > now && due != CVY__NEVER) {
         uv_timer_start(&sys->timer, on_timer, due - now, 0);
         return;
     }
     uv_timer_stop(&sys->timer);
-    if (due <= now)
-        kick(loop);
+    if (due <= now) kick(loop);
 }
 
 static void keep_alive(cvy_loop_t *loop, bool on)
 {
     cvy__uv_t *sys = uv_of(loop);
-    if (sys->closing)
-        return;
+    if (sys->closing) return;
     if (on)
         uv_ref((uv_handle_t *)&sys->async);
     else
@@ -79,8 +75,7 @@ static void ended(cvy_loop_t *loop)
         return;
     }
     loop->uv = NULL;
-    if (sys->on_detached)
-        sys->on_detached(loop, sys->arg);
+    if (sys->on_detached) sys->on_detached(loop, sys->arg);
     cvy__loop_settle(loop);
     cvy__loop_unref(loop);
 }
@@ -88,15 +83,14 @@ static void ended(cvy_loop_t *loop)
 static void on_close(uv_handle_t *handle)
 {
     cvy_loop_t *loop = handle->data;
-    if (!--uv_of(loop)->open)
-        ended(loop);
+    if (!--uv_of(loop)->open) ended(loop);
 }
 
 static void close_handles(cvy_loop_t *loop)
 {
     cvy__uv_t *sys = uv_of(loop);
     uv_handle_t *handles[] = { (uv_handle_t *)&sys->prepare, (uv_handle_t *)&sys->check, (uv_handle_t *)&sys->async,
-        (uv_handle_t *)&sys->timer, (uv_handle_t *)&sys->idle };
+                               (uv_handle_t *)&sys->timer, (uv_handle_t *)&sys->idle };
     cvy__posts_deafen(loop);
     sys->closing = true;
     for (size_t i = 0; i < sizeof handles / sizeof *handles; i++, sys->open++)
@@ -146,8 +140,7 @@ int cvy__uv_open(cvy_loop_t *loop)
 {
     cvy__uv_t *sys = uv_of(loop);
     int err = uv_async_init(loop->uv, &sys->async, on_async);
-    if (err)
-        return err;
+    if (err) return err;
     uv_prepare_init(loop->uv, &sys->prepare);
     uv_check_init(loop->uv, &sys->check);
     uv_timer_init(loop->uv, &sys->timer);
@@ -167,8 +160,7 @@ int cvy_loop_attach(cvy_loop_t **out, uv_loop_t *uv, const cvy_loop_opts_t *opts
 {
     cvy_loop_t *loop;
     int err = cvy__loop_alloc(&loop, opts);
-    if (err)
-        return err;
+    if (err) return err;
     loop->shared = true;
     loop->uv = uv;
     loop->system = cvy__calloc(1, sizeof(cvy__uv_t));
@@ -178,8 +170,7 @@ int cvy_loop_attach(cvy_loop_t **out, uv_loop_t *uv, const cvy_loop_opts_t *opts
         cvy__loop_dealloc(loop);
         return err;
     }
-    if (!opts || opts->ignore_sigpipe != CVY_OFF)
-        cvy__sigpipe_ignore();
+    if (!opts || opts->ignore_sigpipe != CVY_OFF) cvy__sigpipe_ignore();
     atomic_store(&loop->life, CVY__LIFE_RUNNING);
     *out = cvy__loop_ref(loop); /* the handles' own reference, until they are closed */
     return 0;
@@ -187,15 +178,11 @@ int cvy_loop_attach(cvy_loop_t **out, uv_loop_t *uv, const cvy_loop_opts_t *opts
 
 int cvy_loop_detach(cvy_loop_t *loop, cvy_detach_t how, cvy_loop_cb cb, void *arg)
 {
-    if (cvy__loop_own(loop))
-        return UV_EPERM;
-    if (!loop->shared)
-        return UV_EINVAL;
+    if (cvy__loop_own(loop)) return UV_EPERM;
+    if (!loop->shared) return UV_EINVAL;
     cvy__uv_t *sys = uv_of(loop);
-    if (sys->detached || atomic_load(&loop->life) == CVY__LIFE_ENDED)
-        return UV_EALREADY;
-    if (how == CVY_DETACH_IF_IDLE && !cvy__link_alone(&loop->residents))
-        return UV_EBUSY;
+    if (sys->detached || atomic_load(&loop->life) == CVY__LIFE_ENDED) return UV_EALREADY;
+    if (how == CVY_DETACH_IF_IDLE && !cvy__link_alone(&loop->residents)) return UV_EBUSY;
     sys->detached = true;
     sys->on_detached = cb;
     sys->arg = arg;

@@ -22,7 +22,7 @@ typedef struct cvy__uv {
 
     /* loops of our own */
     uv_loop_t own;
-    bool leave_sigpipe; /* by option */
+    bool leave_sigpipe;   /* by option */
     bool started, joined; /* a thread of its own */
     uv_thread_t thread;
     cvy__loop_entry entry;

@@ -32,8 +32,7 @@ struct cvy_watch {
 
 static void set_resident(cvy_watch_t *watch, bool resident)
 {
-    if (resident != watch->resident.guest)
-        return;
+    if (resident != watch->resident.guest) return;
     cvy__resident_remove(watch->loop, &watch->resident);
     if (resident)
         cvy__resident_add(watch->loop, &watch->resident);
@@ -47,11 +46,9 @@ static void on_poll(uv_poll_t *poll, int status, int events);
 static int follow(cvy_watch_t *watch)
 {
     int wanted = (watch->read.cb ? UV_READABLE : 0) | (watch->write.cb ? UV_WRITABLE : 0);
-    if (watch->closing || wanted == watch->events)
-        return 0;
+    if (watch->closing || wanted == watch->events) return 0;
     int err = wanted ? uv_poll_start(&watch->poll, wanted, on_poll) : uv_poll_stop(&watch->poll);
-    if (err)
-        return err;
+    if (err) return err;
     watch->events = wanted;
     set_resident(watch, wanted != 0);
     return 0;
@@ -60,10 +57,8 @@ static int follow(cvy_watch_t *watch)
 static void fire(cvy_watch_t *watch, interest_t *interest, int status)
 {
     interest_t now = *interest;
-    if (!now.cb)
-        return;
-    if (status)
-        interest->cb = NULL;
+    if (!now.cb) return;
+    if (status) interest->cb = NULL;
     now.cb(watch, status, now.arg);
 }
 
@@ -71,16 +66,11 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 {
     cvy_watch_t *watch = poll->data;
     cvy__loop_enter(watch->loop);
-    if (status)
-        watch->events = 0; /* libuv has stopped it */
-    if (status || (events & UV_READABLE))
-        fire(watch, &watch->read, status);
-    if (status || (events & UV_WRITABLE))
-        fire(watch, &watch->write, status);
-    if (status)
-        follow(watch);
-    if (!watch->events && !watch->closing)
-        set_resident(watch, false);
+    if (status) watch->events = 0; /* libuv has stopped it */
+    if (status || (events & UV_READABLE)) fire(watch, &watch->read, status);
+    if (status || (events & UV_WRITABLE)) fire(watch, &watch->write, status);
+    if (status) follow(watch);
+    if (!watch->events && !watch->closing) set_resident(watch, false);
     cvy__loop_leave(watch->loop);
 }
 
@@ -91,16 +81,14 @@ static void on_closed(uv_handle_t *handle)
     cvy__loop_enter(loop);
     cvy__resident_remove(loop, &watch->resident);
     watch->closed = true;
-    if (watch->freed)
-        cvy__free(watch);
+    if (watch->freed) cvy__free(watch);
     cvy__loop_leave(loop);
 }
 
 static void close_handle(cvy_watch_t *watch)
 {
     watch->read.cb = watch->write.cb = NULL;
-    if (watch->closing)
-        return;
+    if (watch->closing) return;
     follow(watch);
     watch->closing = true;
     set_resident(watch, false);
@@ -114,15 +102,11 @@ static void on_loop_end(cvy__resident_t *resident)
 
 int cvy_watch_new(cvy_watch_t **out, cvy_loop_t *loop, cvy_socket_t fd)
 {
-    if (cvy__loop_own(loop))
-        return UV_EPERM;
-    if (cvy__loop_ending(loop))
-        return UV_ESHUTDOWN;
-    if (!loop->uv)
-        return UV_ENOTSUP;
+    if (cvy__loop_own(loop)) return UV_EPERM;
+    if (cvy__loop_ending(loop)) return UV_ESHUTDOWN;
+    if (!loop->uv) return UV_ENOTSUP;
     cvy_watch_t *watch = cvy__calloc(1, sizeof *watch);
-    if (!watch)
-        return UV_ENOMEM;
+    if (!watch) return UV_ENOMEM;
     int err = uv_poll_init_socket(loop->uv, &watch->poll, (uv_os_sock_t)fd);
     if (err) {
         cvy__free(watch);
@@ -139,29 +123,24 @@ int cvy_watch_new(cvy_watch_t **out, cvy_loop_t *loop, cvy_socket_t fd)
 
 void cvy_watch_free(cvy_watch_t *watch)
 {
-    if (!watch)
-        return;
+    if (!watch) return;
     if (watch->closed) {
         cvy__free(watch); /* the loop ended before, and may be gone */
         return;
     }
-    if (cvy__loop_own(watch->loop))
-        return;
+    if (cvy__loop_own(watch->loop)) return;
     watch->freed = true;
     close_handle(watch);
 }
 
 static int set(cvy_watch_t *watch, interest_t *interest, interest_t next)
 {
-    if (watch->closing)
-        return UV_ESHUTDOWN;
-    if (cvy__loop_own(watch->loop))
-        return UV_EPERM;
+    if (watch->closing) return UV_ESHUTDOWN;
+    if (cvy__loop_own(watch->loop)) return UV_EPERM;
     interest_t old = *interest;
     *interest = next;
     int err = follow(watch);
-    if (err)
-        *interest = old;
+    if (err) *interest = old;
     return err;
 }
 

@@ -43,8 +43,7 @@ static void list_remove(cvy__entry_t *e)
 /* Moves all of from between head and its first member. */
 static void list_splice_front(cvy__entry_t *head, cvy__entry_t *from)
 {
-    if (list_empty(from))
-        return;
+    if (list_empty(from)) return;
     from->next->prev = head;
     from->prev->next = head->next;
     head->next->prev = from->prev;
@@ -70,8 +69,7 @@ static void place(cvy__wheel_t *wheel, cvy__entry_t *e)
         return;
     }
     unsigned level = cvy__bit_highest(e->due ^ wheel->now) / CVY__WHEEL_BITS;
-    if (level >= CVY__WHEEL_LEVELS)
-        level = CVY__WHEEL_LEVELS - 1;
+    if (level >= CVY__WHEEL_LEVELS) level = CVY__WHEEL_LEVELS - 1;
     unsigned slot = (e->due >> (level * CVY__WHEEL_BITS)) & (CVY__WHEEL_SLOTS - 1);
     e->level = (uint8_t)level;
     e->slot = (uint8_t)slot;
@@ -82,22 +80,18 @@ static void place(cvy__wheel_t *wheel, cvy__entry_t *e)
 void cvy__wheel_add(cvy__wheel_t *wheel, cvy__entry_t *e, uint64_t now)
 {
     assert(!cvy__wheel_holds(e));
-    if (!wheel->count && now > wheel->now)
-        wheel->now = now;
+    if (!wheel->count && now > wheel->now) wheel->now = now;
     place(wheel, e);
     wheel->count++;
-    if (wheel->known && e->due < wheel->next)
-        wheel->next = e->due;
+    if (wheel->known && e->due < wheel->next) wheel->next = e->due;
 }
 
 void cvy__wheel_remove(cvy__wheel_t *wheel, cvy__entry_t *e)
 {
     list_remove(e);
     wheel->count--;
-    if (list_empty(&wheel->slots[e->level][e->slot]))
-        wheel->bits[e->level] &= ~(UINT64_C(1) << e->slot);
-    if (e->due <= wheel->next)
-        wheel->known = false;
+    if (list_empty(&wheel->slots[e->level][e->slot])) wheel->bits[e->level] &= ~(UINT64_C(1) << e->slot);
+    if (e->due <= wheel->next) wheel->known = false;
 }
 
 /* The occupied slots of the lowest occupied level, in the order in which the clock will come to them. */
@@ -112,8 +106,7 @@ static bool walk_start(const cvy__wheel_t *wheel, walk_t *walk)
     unsigned level = 0;
     while (level < CVY__WHEEL_LEVELS && !wheel->bits[level])
         level++;
-    if (level == CVY__WHEEL_LEVELS)
-        return false;
+    if (level == CVY__WHEEL_LEVELS) return false;
     unsigned digit = (wheel->now >> (level * CVY__WHEEL_BITS)) & (CVY__WHEEL_SLOTS - 1);
     unsigned turn = (digit + 1) % CVY__WHEEL_SLOTS;
     uint64_t bits = wheel->bits[level];
@@ -135,18 +128,14 @@ static uint64_t find_next(const cvy__wheel_t *wheel)
 {
     walk_t walk;
     uint64_t next = CVY__NEVER;
-    if (!walk_start(wheel, &walk))
-        return next;
+    if (!walk_start(wheel, &walk)) return next;
     for (unsigned seen = 0; walk.bits;) {
         uint64_t begins;
         const cvy__entry_t *head = &wheel->slots[walk.level][walk_slot(wheel, &walk, &begins)];
-        if (next < begins)
-            return next;
+        if (next < begins) return next;
         for (const cvy__entry_t *e = head->next; e != head; e = e->next) {
-            if (++seen > SCAN)
-                return begins;
-            if (e->due < next)
-                next = e->due;
+            if (++seen > SCAN) return begins;
+            if (e->due < next) next = e->due;
         }
     }
     return next;
@@ -154,10 +143,8 @@ static uint64_t find_next(const cvy__wheel_t *wheel)
 
 uint64_t cvy__wheel_next(cvy__wheel_t *wheel)
 {
-    if (!list_empty(&wheel->due))
-        return wheel->due.next->due;
-    if (!wheel->known)
-        wheel->next = find_next(wheel);
+    if (!list_empty(&wheel->due)) return wheel->due.next->due;
+    if (!wheel->known) wheel->next = find_next(wheel);
     wheel->known = true;
     return wheel->next;
 }
@@ -168,8 +155,7 @@ static void advance(cvy__wheel_t *wheel, uint64_t now)
     while (walk_start(wheel, &walk)) {
         uint64_t begins;
         unsigned slot = walk_slot(wheel, &walk, &begins);
-        if (begins > now)
-            break;
+        if (begins > now) break;
         cvy__entry_t moving;
         list_init(&moving);
         list_splice_front(&moving, &wheel->slots[walk.level][slot]);
@@ -181,10 +167,8 @@ static void advance(cvy__wheel_t *wheel, uint64_t now)
             place(wheel, e);
         }
     }
-    if (now > wheel->now)
-        wheel->now = now;
-    if (wheel->next <= now)
-        wheel->known = false;
+    if (now > wheel->now) wheel->now = now;
+    if (wheel->next <= now) wheel->known = false;
 }
 
 size_t cvy__wheel_fire(cvy__wheel_t *wheel, uint64_t now, size_t limit)
@@ -209,8 +193,7 @@ static void take_from(cvy__wheel_t *wheel, cvy__entry_t *head, void (*fire)(cvy_
 {
     for (cvy__entry_t *e = head->next, *after; e != head; e = after) {
         after = e->next;
-        if (fire && e->fire != fire)
-            continue;
+        if (fire && e->fire != fire) continue;
         cvy__wheel_remove(wheel, e);
         e->next = *chain;
         *chain = e;

@@ -16,8 +16,7 @@ static int accept_one(int listener)
 static int accept_one(int listener)
 {
     int fd = accept(listener, NULL, NULL);
-    if (fd < 0)
-        return fd;
+    if (fd < 0) return fd;
     if (fcntl(fd, F_SETFD, FD_CLOEXEC) || fcntl(fd, F_SETFL, O_NONBLOCK)) {
         int err = errno;
         close(fd);
@@ -34,8 +33,7 @@ int cvy__socket_accept(cvy_socket_t listener, cvy_socket_t *out)
     do
         fd = accept_one(listener);
     while (fd < 0 && errno == EINTR);
-    if (fd < 0)
-        return errno == EWOULDBLOCK ? UV_EAGAIN : uv_translate_sys_error(errno);
+    if (fd < 0) return errno == EWOULDBLOCK ? UV_EAGAIN : uv_translate_sys_error(errno);
     *out = fd;
     return 0;
 }
@@ -44,8 +42,7 @@ int cvy__socket_error(cvy_socket_t fd)
 {
     int err = 0;
     socklen_t n = sizeof err;
-    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &n))
-        err = errno;
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &n)) err = errno;
     return err ? uv_translate_sys_error(err) : 0;
 }
 

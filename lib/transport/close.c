@@ -17,8 +17,7 @@ static void finish(cvy_transport_t *t, bool reset)
     t->phase = CVY__CLOSING;
     cvy__transport_disarm_all(t);
     cvy__loop_undefer(t->loop, &t->flush);
-    if (t->read_armed)
-        t->kind->read_stop(t);
+    if (t->read_armed) t->kind->read_stop(t);
     t->read_armed = false;
     t->kind->close(t, reset);
 }
@@ -56,13 +55,10 @@ static void drain(cvy_transport_t *t)
 
 void cvy__transport_close_with(cvy_transport_t *t, cvy_close_verb_t verb, int cause, bool own_error)
 {
-    if (t->phase >= CVY__CLOSING)
-        return;
+    if (t->phase >= CVY__CLOSING) return;
     bool first = t->phase < CVY__DRAINING;
-    if (own_error && !t->lost)
-        t->lost = cause;
-    if (!first && verb <= t->verb)
-        return;
+    if (own_error && !t->lost) t->lost = cause;
+    if (!first && verb <= t->verb) return;
     t->verb = (uint8_t)verb;
     if (!t->cause && cause) {
         t->cause = cause;
@@ -77,20 +73,17 @@ void cvy__transport_close_with(cvy_transport_t *t, cvy_close_verb_t verb, int ca
 
 void cvy__transport_try_shutdown(cvy_transport_t *t)
 {
-    if (!t->shut_asked || t->shut_called || t->out.len || t->waiting || t->phase > CVY__DRAINING)
-        return;
+    if (!t->shut_asked || t->shut_called || t->out.len || t->waiting || t->phase > CVY__DRAINING) return;
     t->shut_called = true;
     int err = t->kind->shutdown ? t->kind->shutdown(t) : UV_ENOTSUP;
-    if (err)
-        cvy__transport_shut(t, err);
+    if (err) cvy__transport_shut(t, err);
 }
 
 /* Whatever the status: nothing more can be said to the peer. */
 void cvy__transport_shut(cvy_transport_t *t, int status)
 {
     (void)status;
-    if (t->phase > CVY__DRAINING)
-        return;
+    if (t->phase > CVY__DRAINING) return;
     cvy__transport_set_write(t, CVY_WRITE_SHUT, "flush");
     if (t->phase == CVY__DRAINING)
         linger(t);
@@ -113,10 +106,8 @@ void cvy__transport_closed(cvy_transport_t *t)
     end_states(t);
     cvy__transport_fail_tickets(t);
     cvy__conveyor_tear_down(&t->conveyor, t->error_is_own ? &error : NULL);
-    if (t->on_shutdown_completed)
-        t->on_shutdown_completed(t, t->cause, t->on_shutdown_completed_arg);
-    if (t->on_gone)
-        t->on_gone(t, t->on_gone_arg);
+    if (t->on_shutdown_completed) t->on_shutdown_completed(t, t->cause, t->on_shutdown_completed_arg);
+    if (t->on_gone) t->on_gone(t, t->on_gone_arg);
     cvy__slots_remove(t->loop, t->id);
     cvy__resident_remove(t->loop, &t->resident);
     cvy_transport_unref(t);
@@ -124,8 +115,7 @@ void cvy__transport_closed(cvy_transport_t *t)
 
 int cvy_transport_close(cvy_transport_t *t, cvy_close_verb_t verb)
 {
-    if (cvy__loop_own(t->loop))
-        return UV_EPERM;
+    if (cvy__loop_own(t->loop)) return UV_EPERM;
     cvy__transport_close_with(t, verb, 0, false);
     return 0;
 }
@@ -133,20 +123,16 @@ int cvy_transport_close(cvy_transport_t *t, cvy_close_verb_t verb)
 /* Our side is about to end: what stages hold until the turn's flush goes first. From inside that flush it is on its way already. */
 static void flush_stages(cvy_transport_t *t)
 {
-    if (!t->conveyor.flushes || t->conveyor.in_flush)
-        return;
+    if (!t->conveyor.flushes || t->conveyor.in_flush) return;
     bool outermost = cvy__loop_hold(t->loop);
     cvy__conveyor_walk_flush(&t->conveyor);
-    if (outermost)
-        cvy__loop_let_go(t->loop);
+    if (outermost) cvy__loop_let_go(t->loop);
 }
 
 int cvy_transport_shutdown(cvy_transport_t *t, int err)
 {
-    if (cvy__loop_own(t->loop))
-        return UV_EPERM;
-    if (t->phase > CVY__OPEN)
-        return 0;
+    if (cvy__loop_own(t->loop)) return UV_EPERM;
+    if (t->phase > CVY__OPEN) return 0;
     cvy_close_t how = { CVY_CLOSE_GRACEFUL, err };
     flush_stages(t);
     cvy_fire_outbound_close(&t->conveyor.tail, &how);
@@ -155,15 +141,11 @@ int cvy_transport_shutdown(cvy_transport_t *t, int err)
 
 int cvy_transport_shutdown_write(cvy_transport_t *t)
 {
-    if (cvy__loop_own(t->loop))
-        return UV_EPERM;
-    if (t->phase != CVY__OPEN)
-        return UV_EPIPE;
-    if (t->shut_asked)
-        return 0;
+    if (cvy__loop_own(t->loop)) return UV_EPERM;
+    if (t->phase != CVY__OPEN) return UV_EPIPE;
+    if (t->shut_asked) return 0;
     flush_stages(t);
-    if (t->phase != CVY__OPEN)
-        return UV_EPIPE;
+    if (t->phase != CVY__OPEN) return UV_EPIPE;
     t->shut_asked = true;
     t->half_close_deadline = UINT64_MAX;
     cvy__conveyor_shut(&t->conveyor);
@@ -172,7 +154,8 @@ int cvy_transport_shutdown_write(cvy_transport_t *t)
     return 0;
 }
 
-void cvy_transport_on_shutdown_completed(cvy_transport_t *t, void (*cb)(cvy_transport_t *t, int cause, void *arg), void *arg)
+void cvy_transport_on_shutdown_completed(cvy_transport_t *t, void (*cb)(cvy_transport_t *t, int cause, void *arg),
+                                         void *arg)
 {
     t->on_shutdown_completed = cb;
     t->on_shutdown_completed_arg = arg;

@@ -9,8 +9,7 @@
 static void arm_timer(cvy_transport_t *t, uint64_t due)
 {
     uint64_t now = cvy__transport_now(t);
-    if (due == UINT64_MAX || (cvy_timer_armed(&t->timer) && t->timer.entry.due <= due))
-        return;
+    if (due == UINT64_MAX || (cvy_timer_armed(&t->timer) && t->timer.entry.due <= due)) return;
     cvy_timer_start(&t->timer, due > now ? due - now : 0);
 }
 
@@ -30,8 +29,7 @@ void cvy__transport_disarm_all(cvy_transport_t *t)
 static void close_overdue(cvy_transport_t *t)
 {
     bool lost = t->phase == CVY__DRAINING;
-    if (lost && !t->lost)
-        t->lost = UV_ETIMEDOUT;
+    if (lost && !t->lost) t->lost = UV_ETIMEDOUT;
     cvy__transport_close_with(t, CVY_CLOSE_NOW, lost ? UV_ETIMEDOUT : 0, false);
 }
 

@@ -33,8 +33,8 @@ struct cvy_embedded {
     cvy__work_t work; /* what a system would call back */
     int reset;        /* the peer's, not yet read */
     bool reading, ended, end_read;
-    bool blocking;    /* all writes would block */
-    bool waiting;     /* a write did */
+    bool blocking; /* all writes would block */
+    bool waiting;  /* a write did */
     bool shut, shut_due;
     bool closed, closed_due, was_reset;
 };
@@ -67,8 +67,7 @@ static bool pump(cvy_embedded_t *e)
         }
         chunk_t *first = e->inbox;
         e->inbox = first->next;
-        if (!e->inbox)
-            e->inbox_end = &e->inbox;
+        if (!e->inbox) e->inbox_end = &e->inbox;
         cvy_buf_t in = first->bytes;
         cvy__free(first);
         cvy__transport_read_buf(&e->t, &in);
@@ -106,16 +105,14 @@ static int take(cvy_embedded_t *e, const cvy_buf_t *out, size_t n)
         n -= m;
     }
     cvy_buf_fini(&all);
-    if (!err)
-        cvy_buf_append_buf(&e->sent, &copy);
+    if (!err) cvy_buf_append_buf(&e->sent, &copy);
     cvy_buf_fini(&copy);
     return err;
 }
 
 static int next_result(cvy_embedded_t *e)
 {
-    if (e->blocking)
-        return UV_EAGAIN;
+    if (e->blocking) return UV_EAGAIN;
     return e->script_at < e->script_len ? e->script[e->script_at++] : INT_MAX;
 }
 
@@ -205,8 +202,7 @@ static bool deferred(const cvy_loop_t *loop)
 
 void cvy_embedded_run(cvy_embedded_t *e)
 {
-    if (e->loop->root)
-        return;
+    if (e->loop->root) return;
     bool moved = true;
     for (int i = 0; moved && i < TURNS; i++) {
         cvy__loop_enter(e->loop);
@@ -222,15 +218,13 @@ static int make(cvy_embedded_t *e, const cvy_embedded_opts_t *opts)
 {
     cvy__shared_opts_t *shared;
     int err = cvy__loop_new_embedded(&e->loop, opts->loop);
-    if (err)
-        return err;
+    if (err) return err;
     err = cvy__shared_opts_new(&shared, opts->transport);
     if (!err) {
         err = cvy__transport_init(&e->t, &embedded, e->loop, shared);
         cvy__shared_opts_unref(shared);
     }
-    if (err)
-        cvy__loop_end_embedded(e->loop);
+    if (err) cvy__loop_end_embedded(e->loop);
     return err;
 }
 
@@ -242,8 +236,7 @@ static int begin(cvy_embedded_t *e, const cvy_embedded_opts_t *opts)
     cvy__work_init(&e->work, call_back);
     cvy_transport_ref(&e->t); /* ours, until free */
     int err = cvy__transport_set_endpoints(&e->t, "embedded:", NULL, "embedded:", NULL);
-    if (err || opts->connecting)
-        return err;
+    if (err || opts->connecting) return err;
     err = cvy__transport_open(&e->t, e->init, e->arg, NULL, NULL);
     cvy_embedded_run(e);
     return err;
@@ -252,11 +245,9 @@ static int begin(cvy_embedded_t *e, const cvy_embedded_opts_t *opts)
 int cvy_embedded_new(cvy_embedded_t **out, const cvy_embedded_opts_t *opts)
 {
     static const cvy_embedded_opts_t none;
-    if (!opts)
-        opts = &none;
+    if (!opts) opts = &none;
     cvy_embedded_t *e = cvy__calloc(1, sizeof *e);
-    if (!e)
-        return UV_ENOMEM;
+    if (!e) return UV_ENOMEM;
     int err = make(e, opts);
     if (err) {
         cvy__free(e);
@@ -272,8 +263,7 @@ int cvy_embedded_new(cvy_embedded_t **out, const cvy_embedded_opts_t *opts)
 
 void cvy_embedded_free(cvy_embedded_t *e)
 {
-    if (!e)
-        return;
+    if (!e) return;
     cvy_transport_close(&e->t, CVY_CLOSE_NOW);
     cvy_embedded_run(e);
     cvy__loop_end_embedded(e->loop); /* may call back: posts are cancelled */
@@ -300,13 +290,10 @@ cvy_loop_t *cvy_embedded_loop(cvy_embedded_t *e)
 
 int cvy_embedded_feed(cvy_embedded_t *e, const void *bytes, size_t n)
 {
-    if (e->ended || e->reset)
-        return UV_EPIPE;
-    if (!n)
-        return 0;
+    if (e->ended || e->reset) return UV_EPIPE;
+    if (!n) return 0;
     chunk_t *chunk = cvy__calloc(1, sizeof *chunk);
-    if (!chunk)
-        return UV_ENOMEM;
+    if (!chunk) return UV_ENOMEM;
     cvy_buf_init(&chunk->bytes, cvy_loop_pool(e->loop));
     int err = cvy_buf_append(&chunk->bytes, bytes, n);
     if (err) {
@@ -334,8 +321,7 @@ void cvy_embedded_reset(cvy_embedded_t *e, int code)
 
 void cvy_embedded_connect(cvy_embedded_t *e, int status)
 {
-    if (e->t.phase != CVY__CONNECTING)
-        return;
+    if (e->t.phase != CVY__CONNECTING) return;
     cvy__loop_enter(e->loop);
     if (status)
         cvy__transport_close_with(&e->t, CVY_CLOSE_NOW, status, true);
@@ -362,18 +348,15 @@ bool cvy_embedded_shut(const cvy_embedded_t *e)
 
 bool cvy_embedded_closed(const cvy_embedded_t *e, bool *was_reset)
 {
-    if (was_reset)
-        *was_reset = e->was_reset;
+    if (was_reset) *was_reset = e->was_reset;
     return e->closed;
 }
 
 int cvy_embedded_script(cvy_embedded_t *e, const int *results, size_t n)
 {
     int *copy = n ? cvy__malloc(n * sizeof *copy) : NULL;
-    if (n && !copy)
-        return UV_ENOMEM;
-    if (n)
-        memcpy(copy, results, n * sizeof *copy);
+    if (n && !copy) return UV_ENOMEM;
+    if (n) memcpy(copy, results, n * sizeof *copy);
     cvy__free(e->script);
     e->script = copy;
     e->script_len = n;
@@ -384,8 +367,7 @@ int cvy_embedded_script(cvy_embedded_t *e, const int *results, size_t n)
 void cvy_embedded_block(cvy_embedded_t *e, bool block)
 {
     e->blocking = block;
-    if (!block)
-        cvy_embedded_unblock(e);
+    if (!block) cvy_embedded_unblock(e);
 }
 
 void cvy_embedded_unblock(cvy_embedded_t *e)
@@ -401,13 +383,13 @@ void cvy_embedded_unblock(cvy_embedded_t *e)
 
 void cvy_embedded_advance(cvy_embedded_t *e, uint64_t ms)
 {
-    if (e->loop->root)
-        return;
+    if (e->loop->root) return;
     cvy_loop_t *loop = e->loop;
     uint64_t until = loop->now_ms + ms, next;
     cvy__loop_advance_embedded(loop, 0);
     cvy_embedded_run(e);
-    for (uint64_t now; (now = loop->now_ms) < until; cvy_embedded_run(e)) { /* what a timer set going moves before time does */
+    /* what a timer set going moves before time does */
+    for (uint64_t now; (now = loop->now_ms) < until; cvy_embedded_run(e)) {
         next = cvy__wheel_next(&loop->wheel);
         cvy__loop_advance_embedded(loop, next <= now ? 1 : next < until ? next - now : until - now);
     }

@@ -7,8 +7,7 @@
 
 static size_t address_size(const struct sockaddr *address)
 {
-    if (!address)
-        return 0;
+    if (!address) return 0;
     return address->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
 }
 
@@ -18,16 +17,15 @@ static bool is_inet(const struct sockaddr *address)
 }
 
 /* Addresses first: they want alignment. */
-int cvy__transport_set_endpoints(cvy_transport_t *t, const char *self, const struct sockaddr *self_address, const char *other,
-                                 const struct sockaddr *other_address)
+int cvy__transport_set_endpoints(cvy_transport_t *t, const char *self, const struct sockaddr *self_address,
+                                 const char *other, const struct sockaddr *other_address)
 {
     self_address = is_inet(self_address) ? self_address : NULL;
     other_address = is_inet(other_address) ? other_address : NULL;
     size_t a = address_size(self_address), b = address_size(other_address);
     size_t n = strlen(self) + 1, m = strlen(other) + 1;
     char *p = cvy__malloc(a + b + n + m);
-    if (!p)
-        return UV_ENOMEM;
+    if (!p) return UV_ENOMEM;
     cvy__free(t->endpoints);
     t->endpoints = p;
     t->self_address = a ? memcpy(p, self_address, a) : NULL;

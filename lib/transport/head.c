@@ -16,9 +16,9 @@ static cvy_transport_t *of(cvy_ctx_t *ctx)
 static void queue(cvy_ctx_t *ctx, cvy_buf_t *out)
 {
     cvy_transport_t *t = of(ctx);
-    if (t->shut_asked)
-        return; /* our side has ended; who fires sees it by the state, the bytes are disposed of */
-    if (!t->admitted && t->out.len > t->opts->limits.hard) /* posts on their way are no reason: they were admitted beside it */
+    if (t->shut_asked) return; /* our side has ended; who fires sees it by the state, the bytes are disposed of */
+    if (!t->admitted &&
+        t->out.len > t->opts->limits.hard) /* posts on their way are no reason: they were admitted beside it */
         cvy__transport_close_with(t, CVY_CLOSE_NOW, UV_ENOBUFS, true);
     else
         cvy__transport_queue(t, out);
@@ -70,14 +70,12 @@ static void dropped(cvy_transport_t *t, size_t n)
     if (!t->tail_logged)
         cvy__log(CVY_LOG_WARN, "transport %s: %s (%zu bytes); said once", cvy_transport_other_endpoint(t), detail, n);
     t->tail_logged = true;
-    if (t->opts->limits.strict_tail)
-        cvy__transport_close_with(t, t->opts->limits.error_verb, UV_EPROTO, true);
+    if (t->opts->limits.strict_tail) cvy__transport_close_with(t, t->opts->limits.error_verb, UV_EPROTO, true);
 }
 
 static void writable(cvy_transport_t *t, bool is_writable)
 {
-    if (t->on_writable)
-        t->on_writable(t, is_writable, t->on_writable_arg);
+    if (t->on_writable) t->on_writable(t, is_writable, t->on_writable_arg);
 }
 
 const cvy__owner_t cvy__transport_owner = {

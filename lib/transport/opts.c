@@ -8,19 +8,18 @@ enum {
     HIGH = 64 * 1024, /* Netty's WriteBufferWaterMark, as is the low mark at half of it */
     HARD_FACTOR = 16,
     DRAIN_MS = 5000,
-    LINGER_MS = 2000,         /* nginx lingers so between reads, and 64 KiB is enough for what is under way */
+    LINGER_MS = 2000, /* nginx lingers so between reads, and 64 KiB is enough for what is under way */
     LINGER_BYTES = 64 * 1024,
     STALL_MS = 30000,
     HALF_CLOSE_MS = 30000,
     PROBE_MS = 30000,
-    READS = 16,               /* Netty's maxMessagesPerRead */
+    READS = 16, /* Netty's maxMessagesPerRead */
     READ_BYTES = 1024 * 1024
 };
 
 static uint64_t resolved(int64_t given, uint64_t fallback)
 {
-    if (given < 0)
-        return UINT64_MAX;
+    if (given < 0) return UINT64_MAX;
     return given ? (uint64_t)given : fallback;
 }
 
@@ -53,8 +52,7 @@ int cvy__shared_opts_new(cvy__shared_opts_t **out, const cvy_transport_opts_t *o
 {
     static const cvy_transport_opts_t defaults;
     cvy__shared_opts_t *o = cvy__calloc(1, sizeof *o);
-    if (!o)
-        return UV_ENOMEM;
+    if (!o) return UV_ENOMEM;
     atomic_init(&o->refs, 1);
     o->given = opts ? *opts : defaults;
     resolve(&o->limits, &o->given);
@@ -74,6 +72,5 @@ cvy__shared_opts_t *cvy__shared_opts_ref(cvy__shared_opts_t *o)
 
 void cvy__shared_opts_unref(cvy__shared_opts_t *o)
 {
-    if (o && atomic_fetch_sub_explicit(&o->refs, 1, memory_order_acq_rel) == 1)
-        cvy__free(o);
+    if (o && atomic_fetch_sub_explicit(&o->refs, 1, memory_order_acq_rel) == 1) cvy__free(o);
 }

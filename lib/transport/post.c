@@ -26,8 +26,7 @@ typedef struct post {
 static post_t *new_post(cvy_loop_t *loop, cvy_transport_id_t id, cvy_task_cb run, void *arg)
 {
     post_t *p = cvy__calloc(1, sizeof *p);
-    if (!p)
-        return NULL;
+    if (!p) return NULL;
     p->task.run = run;
     p->loop = cvy__loop_ref(loop);
     p->id = id;
@@ -44,8 +43,7 @@ static void free_post(post_t *p)
 static int send_post(post_t *p)
 {
     int err = cvy_loop_post(p->loop, &p->task);
-    if (err)
-        free_post(p);
+    if (err) free_post(p);
     return err;
 }
 
@@ -53,8 +51,7 @@ static int send_post(post_t *p)
 static cvy_transport_t *find(const post_t *p, int *status)
 {
     cvy_transport_t *t = *status ? NULL : cvy__slots_find(p->loop, p->id);
-    if (!t && !*status)
-        *status = UV_ESRCH;
+    if (!t && !*status) *status = UV_ESRCH;
     return t;
 }
 
@@ -63,13 +60,10 @@ static void run_write(cvy_task_t *task, int status)
     post_t *p = CVY__OF(task, post_t, task);
     cvy_transport_t *t = find(p, &status);
     cvy__slot_release(p->loop, p->id, p->as.write.counted);
-    if (t)
-        status = cvy__transport_refusal(t);
-    if (!status)
-        cvy__transport_write_admitted(t, &p->as.write.buf);
+    if (t) status = cvy__transport_refusal(t);
+    if (!status) cvy__transport_write_admitted(t, &p->as.write.buf);
     cvy_buf_fini(&p->as.write.buf);
-    if (p->as.write.cb)
-        p->as.write.cb(p->arg, status);
+    if (p->as.write.cb) p->as.write.cb(p->arg, status);
     free_post(p);
 }
 
@@ -77,8 +71,7 @@ int cvy_transport_post_write(cvy_loop_t *loop, cvy_transport_id_t id, cvy_buf_t 
 {
     uint64_t n = cvy_buf_len(b);
     post_t *p = new_post(loop, id, run_write, arg);
-    if (!p)
-        return UV_ENOMEM;
+    if (!p) return UV_ENOMEM;
     int err = cvy__slot_reserve(loop, id, n);
     if (err) {
         free_post(p);
@@ -111,11 +104,9 @@ static void run_close(cvy_task_t *task, int status)
 
 int cvy_transport_post_close(cvy_loop_t *loop, cvy_transport_id_t id, const cvy_close_t *how)
 {
-    if (!cvy__slots_at(loop, id))
-        return UV_ESRCH;
+    if (!cvy__slots_at(loop, id)) return UV_ESRCH;
     post_t *p = new_post(loop, id, run_close, NULL);
-    if (!p)
-        return UV_ENOMEM;
+    if (!p) return UV_ENOMEM;
     p->as.close = *how;
     return send_post(p);
 }
@@ -128,13 +119,12 @@ static void run_call(cvy_task_t *task, int status)
     free_post(p);
 }
 
-int cvy_transport_post_call(cvy_loop_t *loop, cvy_transport_id_t id, void (*cb)(cvy_transport_t *t, void *arg, int status), void *arg)
+int cvy_transport_post_call(cvy_loop_t *loop, cvy_transport_id_t id,
+                            void (*cb)(cvy_transport_t *t, void *arg, int status), void *arg)
 {
-    if (!cvy__slots_at(loop, id))
-        return UV_ESRCH;
+    if (!cvy__slots_at(loop, id)) return UV_ESRCH;
     post_t *p = new_post(loop, id, run_call, arg);
-    if (!p)
-        return UV_ENOMEM;
+    if (!p) return UV_ENOMEM;
     p->as.call = cb;
     return send_post(p);
 }

@@ -23,16 +23,12 @@ static bool at_end(const cvy_transport_t *t)
 void cvy__transport_update_reading(cvy_transport_t *t)
 {
     bool open = t->phase == CVY__OPEN && cvy__conveyor_was_active(&t->conveyor) && !t->wants_active;
-    if (at_end(t) || !(discarding(t) || (open && !cvy__conveyor_suspended(&t->conveyor))))
-        return;
-    if (open)
-        cvy__transport_set_read(t, CVY_READ_READING, "resume");
-    if (t->read_armed)
-        return;
+    if (at_end(t) || !(discarding(t) || (open && !cvy__conveyor_suspended(&t->conveyor)))) return;
+    if (open) cvy__transport_set_read(t, CVY_READ_READING, "resume");
+    if (t->read_armed) return;
     t->read_armed = true;
     int err = t->kind->read_start(t);
-    if (!err)
-        return;
+    if (!err) return;
     t->read_armed = false;
     cvy__transport_read_error(t, err);
 }
@@ -60,8 +56,7 @@ static void after_eof(cvy_transport_t *t)
 /* The last holder's going is followed by the walk of inbound-resume, and HEAD then reads; see head.c. */
 void cvy__transport_read_suspended(cvy_transport_t *t, bool suspended)
 {
-    if (t->phase > CVY__OPEN)
-        return;
+    if (t->phase > CVY__OPEN) return;
     if (suspended) {
         cvy__transport_set_read(t, t->read_state == CVY_READ_READING ? CVY_READ_PAUSED : t->read_state, "suspend");
         cvy__transport_arm(t, &t->suspend_deadline, t->opts->limits.suspend_ms);
@@ -75,17 +70,16 @@ void cvy__transport_read_suspended(cvy_transport_t *t, bool suspended)
 
 static void stop(cvy_transport_t *t)
 {
-    if (t->read_armed)
-        t->kind->read_stop(t);
+    if (t->read_armed) t->kind->read_stop(t);
     t->read_armed = false;
 }
 
 bool cvy__transport_may_read(cvy_transport_t *t)
 {
     const cvy__limits_t *l = &t->opts->limits;
-    if (discarding(t))
-        return true;
-    if (t->phase != CVY__OPEN || t->read_state != CVY_READ_READING) /* resumed, it waits for the walk, which ends in HEAD */
+    if (discarding(t)) return true;
+    if (t->phase != CVY__OPEN ||
+        t->read_state != CVY_READ_READING) /* resumed, it waits for the walk, which ends in HEAD */
         return false;
     if (t->read_turn != t->loop->turns) {
         t->read_turn = t->loop->turns;
@@ -96,14 +90,12 @@ bool cvy__transport_may_read(cvy_transport_t *t)
 
 void cvy__transport_not_now(cvy_transport_t *t)
 {
-    if (!discarding(t) && (t->phase != CVY__OPEN || cvy__conveyor_suspended(&t->conveyor)))
-        stop(t);
+    if (!discarding(t) && (t->phase != CVY__OPEN || cvy__conveyor_suspended(&t->conveyor))) stop(t);
 }
 
 static void discard(cvy_transport_t *t, cvy_buf_t *in)
 {
-    if (t->phase == CVY__LINGERING)
-        t->lingered += in->len;
+    if (t->phase == CVY__LINGERING) t->lingered += in->len;
     cvy_buf_fini(in);
     if (t->phase == CVY__LINGERING && t->lingered > t->opts->limits.linger_bytes)
         cvy__transport_close_with(t, CVY_CLOSE_NOW, 0, false);
@@ -139,22 +131,18 @@ void cvy__transport_read_slab(cvy_transport_t *t, size_t n)
 
 void cvy__transport_read_eof(cvy_transport_t *t)
 {
-    if (at_end(t) || t->phase >= CVY__CLOSING)
-        return;
+    if (at_end(t) || t->phase >= CVY__CLOSING) return;
     stop(t);
     cvy__transport_set_read(t, CVY_READ_EOF, "end of stream");
-    if (t->phase == CVY__LINGERING)
-        cvy__transport_close_with(t, CVY_CLOSE_NOW, 0, false);
-    if (t->phase != CVY__OPEN)
-        return;
+    if (t->phase == CVY__LINGERING) cvy__transport_close_with(t, CVY_CLOSE_NOW, 0, false);
+    if (t->phase != CVY__OPEN) return;
     after_eof(t);
     cvy__conveyor_read_closed(&t->conveyor);
 }
 
 void cvy__transport_read_error(cvy_transport_t *t, int code)
 {
-    if (at_end(t) || t->phase >= CVY__CLOSING)
-        return;
+    if (at_end(t) || t->phase >= CVY__CLOSING) return;
     stop(t);
     cvy__transport_set_read(t, CVY_READ_ERROR, "read");
     bool lingering = t->phase == CVY__LINGERING; /* all of ours is with the kernel, and its end: no error any more */
@@ -164,8 +152,7 @@ void cvy__transport_read_error(cvy_transport_t *t, int code)
 void cvy_transport_readable_state_changed(cvy_transport_t *t, bool readable)
 {
     assert(cvy_loop_in_thread(t->loop));
-    if (t->phase > CVY__OPEN)
-        return;
+    if (t->phase > CVY__OPEN) return;
     if (readable)
         cvy_ctx_resume(&t->conveyor.tail);
     else

@@ -47,8 +47,7 @@ static const edge_t write_edges[] = {
 static bool has_edge(const edge_t *edges, size_t n, unsigned from, unsigned to)
 {
     for (size_t i = 0; i < n; i++)
-        if (edges[i].from == from && edges[i].to == to)
-            return true;
+        if (edges[i].from == from && edges[i].to == to) return true;
     return false;
 }
 
@@ -65,17 +64,16 @@ bool cvy__write_edge(cvy_write_state_t from, cvy_write_state_t to)
 /* A bug of ours: stops a debug build; in a release build it costs this connection. */
 static void illegal(cvy_transport_t *t, const char *side, unsigned from, unsigned to, const char *cause)
 {
-    cvy__log(CVY_LOG_ERROR, "transport %s: illegal %s state change %u -> %u by %s", cvy_transport_other_endpoint(t), side, from, to, cause);
+    cvy__log(CVY_LOG_ERROR, "transport %s: illegal %s state change %u -> %u by %s", cvy_transport_other_endpoint(t),
+             side, from, to, cause);
     assert(!"illegal state change");
-    if (t->phase < CVY__CLOSING)
-        cvy__transport_close_with(t, CVY_CLOSE_NOW, UV_EINVAL, true);
+    if (t->phase < CVY__CLOSING) cvy__transport_close_with(t, CVY_CLOSE_NOW, UV_EINVAL, true);
 }
 
 void cvy__transport_set_read(cvy_transport_t *t, cvy_read_state_t to, const char *cause)
 {
     cvy_read_state_t from = (cvy_read_state_t)t->read_state;
-    if (from == to)
-        return;
+    if (from == to) return;
     bool legal = cvy__read_edge(from, to);
     if (legal)
         t->read_state = (uint8_t)to;
@@ -86,8 +84,7 @@ void cvy__transport_set_read(cvy_transport_t *t, cvy_read_state_t to, const char
 void cvy__transport_set_write(cvy_transport_t *t, cvy_write_state_t to, const char *cause)
 {
     cvy_write_state_t from = (cvy_write_state_t)t->write_state;
-    if (from == to)
-        return;
+    if (from == to) return;
     bool legal = cvy__write_edge(from, to);
     if (legal)
         t->write_state = (uint8_t)to;

@@ -16,8 +16,7 @@ static void complete_first(cvy_transport_t *t, int status)
 {
     cvy__ticket_t *ticket = t->tickets;
     t->tickets = ticket->next;
-    if (!t->tickets)
-        t->tickets_end = &t->tickets;
+    if (!t->tickets) t->tickets_end = &t->tickets;
     cvy_flush_cb cb = ticket->cb;
     void *arg = ticket->arg;
     cvy__free(ticket);
@@ -32,8 +31,7 @@ static void complete_due(cvy_transport_t *t)
         last = &t->tickets->next == end;
         complete_first(t, 0);
     }
-    if (cvy__transport_ticket_due(t))
-        cvy__conveyor_todo(&t->conveyor, CVY__TODO_OWNER);
+    if (cvy__transport_ticket_due(t)) cvy__conveyor_todo(&t->conveyor, CVY__TODO_OWNER);
 }
 
 void cvy__transport_settle(cvy_transport_t *t)
@@ -54,21 +52,17 @@ void cvy__transport_fail_tickets(cvy_transport_t *t)
 
 int cvy_transport_flush(cvy_transport_t *t, cvy_flush_cb cb, void *arg)
 {
-    if (cvy__loop_own(t->loop))
-        return UV_EPERM;
-    if (t->phase >= CVY__CLOSING)
-        return UV_EPIPE;
+    if (cvy__loop_own(t->loop)) return UV_EPERM;
+    if (t->phase >= CVY__CLOSING) return UV_EPIPE;
     if (cb) {
         cvy__ticket_t *ticket = cvy__malloc(sizeof *ticket);
-        if (!ticket)
-            return UV_ENOMEM;
+        if (!ticket) return UV_ENOMEM;
         *ticket = (cvy__ticket_t){ NULL, t->stats.bytes_written + t->out.len, cb, arg };
         *t->tickets_end = ticket;
         t->tickets_end = &ticket->next;
     }
     cvy__transport_flush_now(t);
-    if (cvy__transport_ticket_due(t))
-        cvy__conveyor_todo(&t->conveyor, CVY__TODO_OWNER);
+    if (cvy__transport_ticket_due(t)) cvy__conveyor_todo(&t->conveyor, CVY__TODO_OWNER);
     return 0;
 }
 

@@ -16,12 +16,10 @@ static void close_resident(cvy__resident_t *resident)
 
 int cvy__transport_init(cvy_transport_t *t, const cvy__kind_t *kind, cvy_loop_t *loop, cvy__shared_opts_t *opts)
 {
-    if (cvy__loop_ending(loop))
-        return UV_ESHUTDOWN;
+    if (cvy__loop_ending(loop)) return UV_ESHUTDOWN;
     uint64_t id;
     int err = cvy__slots_add(loop, t, &id);
-    if (err)
-        return err;
+    if (err) return err;
     t->kind = kind;
     t->loop = cvy__loop_ref(loop);
     t->opts = cvy__shared_opts_ref(opts);
@@ -44,12 +42,11 @@ int cvy__transport_init(cvy_transport_t *t, const cvy__kind_t *kind, cvy_loop_t 
     return 0;
 }
 
-int cvy__transport_open(cvy_transport_t *t, cvy_conveyor_init_cb init, void *arg, void (*lend)(cvy_transport_t *t, void *lend_arg),
-                        void *lend_arg)
+int cvy__transport_open(cvy_transport_t *t, cvy_conveyor_init_cb init, void *arg,
+                        void (*lend)(cvy_transport_t *t, void *lend_arg), void *lend_arg)
 {
     assert(t->phase == CVY__CONNECTING || t->phase >= CVY__CLOSING);
-    if (t->phase != CVY__CONNECTING)
-        return UV_ECANCELED;
+    if (t->phase != CVY__CONNECTING) return UV_ECANCELED;
     t->phase = CVY__OPEN;
     int err = init ? init(&t->conveyor, arg) : 0;
     if (err) {
@@ -57,10 +54,8 @@ int cvy__transport_open(cvy_transport_t *t, cvy_conveyor_init_cb init, void *arg
         return err;
     }
     t->wants_active = true;
-    if (lend)
-        lend(t, lend_arg);
-    if (!cvy_transport_closing(t))
-        cvy__conveyor_activate(&t->conveyor);
+    if (lend) lend(t, lend_arg);
+    if (!cvy_transport_closing(t)) cvy__conveyor_activate(&t->conveyor);
     return 0;
 }
 
@@ -72,8 +67,7 @@ cvy_transport_t *cvy_transport_ref(cvy_transport_t *t)
 
 void cvy_transport_unref(cvy_transport_t *t)
 {
-    if (!t || atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) != 1)
-        return;
+    if (!t || atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) != 1) return;
     cvy__free(t->endpoints);
     cvy__shared_opts_unref(t->opts);
     cvy_loop_t *loop = t->loop;
@@ -85,13 +79,10 @@ int cvy__transport_code(int uv_code)
 {
     switch (uv_code) {
     case UV_ECONNABORTED:
-    case UV_ENOTCONN:
-        return UV_ECONNRESET;
+    case UV_ENOTCONN: return UV_ECONNRESET;
     case UV_EOF:
-    case UV_ESHUTDOWN:
-        return UV_EPIPE;
-    default:
-        return uv_code;
+    case UV_ESHUTDOWN: return UV_EPIPE;
+    default: return uv_code;
     }
 }
 
@@ -114,8 +105,7 @@ const char *cvy_transport_kind(const cvy_transport_t *t)
 
 int cvy_transport_fd(const cvy_transport_t *t, cvy_socket_t *out)
 {
-    if (!t->kind->fd)
-        return UV_ENOTSUP;
+    if (!t->kind->fd) return UV_ENOTSUP;
     return t->phase >= CVY__CLOSING ? UV_EBADF : t->kind->fd(t, out);
 }
 
@@ -139,7 +129,8 @@ cvy_transport_id_t cvy_transport_id(const cvy_transport_t *t)
     return t->id;
 }
 
-void cvy_transport_on_writable_state_changed(cvy_transport_t *t, void (*cb)(cvy_transport_t *t, bool writable, void *arg), void *arg)
+void cvy_transport_on_writable_state_changed(cvy_transport_t *t,
+                                             void (*cb)(cvy_transport_t *t, bool writable, void *arg), void *arg)
 {
     t->on_writable = cb;
     t->on_writable_arg = arg;

@@ -51,7 +51,8 @@ typedef struct cvy__shared_opts {
     cvy__limits_t limits;
     cvy_transport_opts_t given; /* for the socket options: see cvy__socket_apply */
 } cvy__shared_opts_t;
-int cvy__shared_opts_new(cvy__shared_opts_t **out, const cvy_transport_opts_t *opts); /* UV_ENOMEM, UV_EINVAL (low > high, ...) */
+int cvy__shared_opts_new(cvy__shared_opts_t **out,
+                         const cvy_transport_opts_t *opts); /* UV_ENOMEM, UV_EINVAL (low > high, ...) */
 cvy__shared_opts_t *cvy__shared_opts_ref(cvy__shared_opts_t *o);
 void cvy__shared_opts_unref(cvy__shared_opts_t *o);
 
@@ -65,10 +66,10 @@ typedef struct cvy__ticket {
 typedef enum cvy__phase {
     CVY__CONNECTING, /* not yet connected: writes are queued from on_connected on only */
     CVY__OPEN,
-    CVY__DRAINING,   /* graceful: sending what is queued, then our end */
-    CVY__LINGERING,  /* graceful: waiting for the peer's end */
-    CVY__CLOSING,    /* kind->close was called */
-    CVY__CLOSED      /* torn down */
+    CVY__DRAINING,  /* graceful: sending what is queued, then our end */
+    CVY__LINGERING, /* graceful: waiting for the peer's end */
+    CVY__CLOSING,   /* kind->close was called */
+    CVY__CLOSED     /* torn down */
 } cvy__phase_t;
 
 struct cvy_transport {
@@ -84,7 +85,7 @@ struct cvy_transport {
     cvy_transport_id_t id;
     cvy__slot_t *slot; /* its queued and limit are kept up to date for those who post */
     cvy_transport_stats_t stats;
-    uint64_t read_turn;       /* the turn that the budget is counted in */
+    uint64_t read_turn; /* the turn that the budget is counted in */
     uint64_t reads, read_bytes;
     uint64_t close_deadline, half_close_deadline, stall_deadline, suspend_deadline, probe_due; /* UINT64_MAX: none */
     uint64_t lingered;
@@ -98,22 +99,25 @@ struct cvy_transport {
     void *on_writable_arg;
     void (*on_shutdown_completed)(cvy_transport_t *t, int cause, void *arg);
     void *on_shutdown_completed_arg;
-    void (*on_gone)(cvy_transport_t *t, void *arg); /* the endpoint that made it; called right after on_shutdown_completed */
+    /* the endpoint that made it; called right after on_shutdown_completed */
+    void (*on_gone)(cvy_transport_t *t, void *arg);
     void *on_gone_arg;
     atomic_uint refs;
-    int cause;        /* the first one */
-    int lost;         /* why queued bytes do not reach the kernel: the transport's first error or deadline; 0: our own close */
+    int cause; /* the first one */
+    /* why queued bytes do not reach the kernel: the transport's first error or deadline; 0: our own close */
+    int lost;
     uint8_t phase, read_state, write_state, verb;
-    bool read_armed;  /* kind->read_start is in force */
-    bool waiting;     /* kind->write said UV_EAGAIN */
-    bool shut_asked;  /* our end of stream follows what is queued */
+    bool read_armed; /* kind->read_start is in force */
+    bool waiting;    /* kind->write said UV_EAGAIN */
+    bool shut_asked; /* our end of stream follows what is queued */
     bool shut_called;
     bool error_is_own; /* cause came from the transport: stages are told at the end */
-    bool flushed_out; /* the queue ran empty: on_flush_completed is due */
-    bool read_since;  /* something was read since the last read-complete */
+    bool flushed_out;  /* the queue ran empty: on_flush_completed is due */
+    bool read_since;   /* something was read since the last read-complete */
     bool wants_active;
     bool tail_logged;
-    bool admitted;    /* a write that passed the hard limit's gate is on its way through the stages: HEAD takes all that comes of it */
+    /* a write that passed the hard limit's gate is on its way through the stages: HEAD takes all that comes of it */
+    bool admitted;
 };
 
 /*
@@ -123,13 +127,13 @@ struct cvy_transport {
  */
 int cvy__transport_init(cvy_transport_t *t, const cvy__kind_t *kind, cvy_loop_t *loop, cvy__shared_opts_t *opts);
 /* Fixes both endpoints (texts; addresses may be NULL). Copies. UV_ENOMEM. */
-int cvy__transport_set_endpoints(cvy_transport_t *t, const char *self, const struct sockaddr *self_address, const char *other,
-                                 const struct sockaddr *other_address);
+int cvy__transport_set_endpoints(cvy_transport_t *t, const char *self, const struct sockaddr *self_address,
+                                 const char *other, const struct sockaddr *other_address);
 /* The whole opening of a connected transport: builds the chain with init, calls lend (on_accepted, on_connected; may be NULL), and notes
  * active, which follows after the callback that is now on the stack. When init fails: its code, and t is closing (it will be closed and
  * freed by itself; lend was not called). */
-int cvy__transport_open(cvy_transport_t *t, cvy_conveyor_init_cb init, void *arg, void (*lend)(cvy_transport_t *t, void *lend_arg),
-                        void *lend_arg);
+int cvy__transport_open(cvy_transport_t *t, cvy_conveyor_init_cb init, void *arg,
+                        void (*lend)(cvy_transport_t *t, void *lend_arg), void *lend_arg);
 
 /* Reading, from the kind. */
 
@@ -171,7 +175,8 @@ void cvy__transport_dirty(cvy_transport_t *t);               /* flush at the end
 void cvy__transport_flush_work(cvy__work_t *work);
 void cvy__transport_flush_now(cvy_transport_t *t);
 bool cvy__transport_over_hard(const cvy_transport_t *t);
-int cvy__transport_refusal(const cvy_transport_t *t); /* why no write is taken, the limit aside: UV_EPERM, UV_EPIPE, UV_ENOTCONN, or 0 */
+int cvy__transport_refusal(
+    const cvy_transport_t *t); /* why no write is taken, the limit aside: UV_EPERM, UV_EPIPE, UV_ENOTCONN, or 0 */
 void cvy__transport_write_admitted(cvy_transport_t *t, cvy_buf_t *b); /* from TAIL */
 
 /* ticket.c */
@@ -185,7 +190,8 @@ void cvy__transport_read_suspended(cvy_transport_t *t, bool suspended);
 void cvy__transport_active_begun(cvy_transport_t *t);
 
 /* close.c */
-void cvy__transport_try_shutdown(cvy_transport_t *t); /* our end of stream, when it is asked for and nothing is queued */
+void cvy__transport_try_shutdown(
+    cvy_transport_t *t); /* our end of stream, when it is asked for and nothing is queued */
 
 /* deadline.c: none is UINT64_MAX */
 void cvy__transport_arm(cvy_transport_t *t, uint64_t *deadline, uint64_t ms);

@@ -28,8 +28,7 @@ static void count_queued(cvy_transport_t *t)
 
 void cvy__transport_dirty(cvy_transport_t *t)
 {
-    if (t->phase <= CVY__DRAINING)
-        cvy__loop_defer_flush(t->loop, &t->flush);
+    if (t->phase <= CVY__DRAINING) cvy__loop_defer_flush(t->loop, &t->flush);
 }
 
 /* Both crossings take effect at once and run no user code: events follow after the dispatch. */
@@ -39,8 +38,7 @@ static void check_marks(cvy_transport_t *t)
     const cvy__limits_t *l = &t->opts->limits;
     if (!c->above && t->out.len > l->high) {
         cvy__conveyor_above(c, true);
-        if (l->hold_reads && t->phase <= CVY__OPEN)
-            cvy_ctx_suspend(&c->head);
+        if (l->hold_reads && t->phase <= CVY__OPEN) cvy_ctx_suspend(&c->head);
     } else if (c->above && t->out.len <= l->low) {
         cvy__conveyor_above(c, false);
         cvy_ctx_resume(&c->head);
@@ -67,8 +65,7 @@ static void wrote_all(cvy_transport_t *t)
 {
     t->stall_deadline = UINT64_MAX;
     t->flushed_out = t->on_flush_completed != NULL;
-    if (t->write_state == CVY_WRITE_WRITING)
-        cvy__transport_set_write(t, CVY_WRITE_IDLE, "flush");
+    if (t->write_state == CVY_WRITE_WRITING) cvy__transport_set_write(t, CVY_WRITE_IDLE, "flush");
 }
 
 /* n bytes from the head are with the kernel. */
@@ -79,39 +76,31 @@ static void progress(cvy_transport_t *t, size_t n)
     count_queued(t);
     t->stats.bytes_written += n;
     t->stats.last_write_ms = now;
-    if (t->stall_deadline != UINT64_MAX)
-        t->stall_deadline = now + t->opts->limits.stall_ms;
+    if (t->stall_deadline != UINT64_MAX) t->stall_deadline = now + t->opts->limits.stall_ms;
     if (t->half_close_deadline != UINT64_MAX) /* a reader that keeps taking is not dead */
         t->half_close_deadline = now + t->opts->limits.half_close_ms;
-    if (!t->out.len)
-        wrote_all(t);
-    if (t->phase > CVY__DRAINING)
-        return;
+    if (!t->out.len) wrote_all(t);
+    if (t->phase > CVY__DRAINING) return;
     check_marks(t);
-    if (t->flushed_out || cvy__transport_ticket_due(t))
-        cvy__conveyor_todo(&t->conveyor, CVY__TODO_OWNER);
+    if (t->flushed_out || cvy__transport_ticket_due(t)) cvy__conveyor_todo(&t->conveyor, CVY__TODO_OWNER);
 }
 
 static void write_failed(cvy_transport_t *t, int status)
 {
-    if (t->write_state < CVY_WRITE_SHUT)
-        cvy__transport_set_write(t, CVY_WRITE_ERROR, "flush");
+    if (t->write_state < CVY_WRITE_SHUT) cvy__transport_set_write(t, CVY_WRITE_ERROR, "flush");
     cvy__transport_close_with(t, CVY_CLOSE_NOW, cvy__transport_code(status), true);
 }
 
 static void wait(cvy_transport_t *t)
 {
     t->waiting = true;
-    if (t->write_state == CVY_WRITE_IDLE)
-        cvy__transport_set_write(t, CVY_WRITE_WRITING, "flush");
-    if (t->stall_deadline == UINT64_MAX)
-        cvy__transport_arm(t, &t->stall_deadline, t->opts->limits.stall_ms);
+    if (t->write_state == CVY_WRITE_IDLE) cvy__transport_set_write(t, CVY_WRITE_WRITING, "flush");
+    if (t->stall_deadline == UINT64_MAX) cvy__transport_arm(t, &t->stall_deadline, t->opts->limits.stall_ms);
 }
 
 void cvy__transport_flush_now(cvy_transport_t *t)
 {
-    if (t->phase == CVY__CONNECTING || t->phase > CVY__DRAINING)
-        return;
+    if (t->phase == CVY__CONNECTING || t->phase > CVY__DRAINING) return;
     for (int i = 0; t->out.len && !t->waiting; i++) {
         if (i == WRITES_PER_FLUSH) {
             cvy__loop_defer_turn(t->loop, &t->flush);
@@ -137,24 +126,20 @@ void cvy__transport_flush_work(cvy__work_t *work)
     cvy_conveyor_t *c = &t->conveyor;
     if (t->read_since && t->loop->settling) {
         t->read_since = false;
-        if (c->completes)
-            cvy__conveyor_walk_read_complete(c);
+        if (c->completes) cvy__conveyor_walk_read_complete(c);
     }
     if (c->flushes && !cvy__conveyor_is_closing(c))
         cvy__conveyor_walk_flush(c); /* ends in HEAD, which writes */
     else
         cvy__transport_flush_now(t);
-    if (t->read_since && t->phase <= CVY__DRAINING)
-        cvy__loop_defer_turn(t->loop, &t->flush);
+    if (t->read_since && t->phase <= CVY__DRAINING) cvy__loop_defer_turn(t->loop, &t->flush);
 }
 
 void cvy__transport_wrote(cvy_transport_t *t, size_t n, int status)
 {
     t->waiting = false;
-    if (t->phase > CVY__DRAINING)
-        return;
-    if (n)
-        progress(t, n);
+    if (t->phase > CVY__DRAINING) return;
+    if (n) progress(t, n);
     if (status)
         write_failed(t, status);
     else
@@ -163,39 +148,32 @@ void cvy__transport_wrote(cvy_transport_t *t, size_t n, int status)
 
 int cvy__transport_refusal(const cvy_transport_t *t)
 {
-    if (cvy__loop_own(t->loop))
-        return UV_EPERM;
-    if (t->phase > CVY__OPEN || t->shut_asked || t->conveyor.gate & CVY__GATE_CLOSING)
-        return UV_EPIPE;
+    if (cvy__loop_own(t->loop)) return UV_EPERM;
+    if (t->phase > CVY__OPEN || t->shut_asked || t->conveyor.gate & CVY__GATE_CLOSING) return UV_EPIPE;
     return t->phase == CVY__CONNECTING ? UV_ENOTCONN : 0;
 }
 
 int cvy_transport_write(cvy_transport_t *t, cvy_buf_t *b)
 {
     int err = cvy__transport_refusal(t);
-    if (!err && cvy__transport_over_hard(t))
-        err = UV_ENOBUFS;
-    if (!err)
-        cvy__transport_queue(t, b);
+    if (!err && cvy__transport_over_hard(t)) err = UV_ENOBUFS;
+    if (!err) cvy__transport_queue(t, b);
     return err;
 }
 
 int cvy_transport_write_some(cvy_transport_t *t, cvy_buf_t *b, size_t *taken)
 {
     int err = cvy__transport_refusal(t);
-    if (err)
-        return err;
+    if (err) return err;
     uint64_t hard = t->opts->limits.hard;
     uint64_t used = t->out.len + atomic_load_explicit(&t->slot->posted, memory_order_relaxed);
     uint64_t room = used < hard ? hard - used : 0;
     size_t n = cvy_buf_len(b) < room ? cvy_buf_len(b) : (size_t)room;
-    if (!n && cvy_buf_len(b))
-        return UV_ENOBUFS;
+    if (!n && cvy_buf_len(b)) return UV_ENOBUFS;
     cvy_buf_t part;
     cvy_buf_init(&part, cvy_loop_pool(t->loop));
     err = cvy_buf_move(&part, b, n);
-    if (err)
-        return err;
+    if (err) return err;
     cvy__transport_queue(t, &part);
     cvy_buf_fini(&part);
     *taken = n;
@@ -215,10 +193,8 @@ int cvy_conveyor_write(cvy_conveyor_t *c, cvy_buf_t *b)
 {
     cvy_transport_t *t = c->transport;
     int err = cvy__transport_refusal(t);
-    if (!err && cvy__transport_over_hard(t))
-        err = UV_ENOBUFS;
-    if (!err)
-        cvy__transport_write_admitted(t, b);
+    if (!err && cvy__transport_over_hard(t)) err = UV_ENOBUFS;
+    if (!err) cvy__transport_write_admitted(t, b);
     return err;
 }
 

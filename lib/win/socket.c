@@ -13,8 +13,7 @@ static int last_error(void)
 int cvy__socket_accept(cvy_socket_t listener, cvy_socket_t *out)
 {
     SOCKET s = accept((SOCKET)listener, NULL, NULL);
-    if (s == INVALID_SOCKET)
-        return WSAGetLastError() == WSAEWOULDBLOCK ? UV_EAGAIN : last_error();
+    if (s == INVALID_SOCKET) return WSAGetLastError() == WSAEWOULDBLOCK ? UV_EAGAIN : last_error();
     u_long on = 1;
     if (!SetHandleInformation((HANDLE)s, HANDLE_FLAG_INHERIT, 0) || ioctlsocket(s, (long)FIONBIO, &on)) {
         int err = uv_translate_sys_error((int)GetLastError());
@@ -28,8 +27,7 @@ int cvy__socket_accept(cvy_socket_t listener, cvy_socket_t *out)
 int cvy__socket_error(cvy_socket_t fd)
 {
     int err = 0, n = sizeof err;
-    if (getsockopt((SOCKET)fd, SOL_SOCKET, SO_ERROR, (char *)&err, &n))
-        return last_error();
+    if (getsockopt((SOCKET)fd, SOL_SOCKET, SO_ERROR, (char *)&err, &n)) return last_error();
     return err ? uv_translate_sys_error(err) : 0;
 }
 
