@@ -58,6 +58,8 @@ def wait_until_refused(uri):
             dial(uri).close()
         except ConnectionRefusedError:
             return
+        except ConnectionResetError:  # it was in the backlog when the listening socket closed
+            pass
 
 
 def fill(s, block=bytes(65536)):
