@@ -24,7 +24,7 @@ typedef struct farm {
     atomic_int started, result, accepted, shutdowns, late, failures;
     atomic_int on_loop[LOOPS];
     atomic_bool ready, blocked, release;
-    bool slow;
+    bool slow, hold;
 } farm_t;
 
 static int loop_of(farm_t *f, const cvy_loop_t *loop)
@@ -49,7 +49,12 @@ static void on_accepted(cvy_listener_t *l, cvy_transport_t *t, void *arg)
     (void)l;
     ck_assert(cvy_loop_in_thread(cvy_transport_loop(t))); /* L2: on the connection's loop */
     if (f->group) atomic_fetch_add(&f->on_loop[loop_of(f, cvy_transport_loop(t))], 1);
-    if (f->slow) uv_sleep(2);                                      /* so that an end has the time to overtake */
+    if (f->slow) uv_sleep(2); /* so that an end has the time to overtake */
+    if (f->hold && cvy_transport_loop(t) != cvy_group_loop(f->group, 0)) {
+        atomic_store(&f->blocked, true);
+        while (!atomic_load(&f->release))
+            uv_sleep(0);
+    }
     if (atomic_load(&f->shutdowns)) atomic_fetch_add(&f->late, 1); /* L4 */
     atomic_fetch_add(&f->accepted, 1);
 }
@@ -326,6 +331,29 @@ START_TEST(one_accepted_before_an_episode_does_not_end_it) /* L3 */
 }
 END_TEST
 
+START_TEST(the_first_loops_end_waits_for_those_who_are_being_told) /* L4 */
+{
+    net_t n;
+    farm_t f;
+    net_init(&n);
+    farm_init(&f);
+    f.hold = true;
+    farm_start(&f);
+    for (int i = 0; i < 2; i++)
+        ck_assert_int_eq(net_dial(&n, f.address), 0);
+    NET_UNTIL(&n, atomic_load(&f.blocked)); /* loop 1 is inside on_accepted */
+    cvy_loop_stop(cvy_group_loop(f.group, 0));
+    NET_UNTIL(&n, atomic_load(&f.listener->cut));
+    for (int i = 0; i < 5; i++)
+        net_turn(&n, 2);
+    ck_assert_int_eq(atomic_load(&f.shutdowns), 0);
+    atomic_store(&f.release, true);
+    NET_UNTIL(&n, atomic_load(&f.shutdowns));
+    farm_fini(&f);
+    net_fini(&n);
+}
+END_TEST
+
 START_TEST(a_group_that_stops_ends_it_while_connections_come) /* L4, R3 */
 {
     for (int round = 0; round < 10; round++) {
@@ -521,6 +549,7 @@ int main(void)
                       30);
     tcase_set_timeout(ADD_TESTS(suite, "ending", a_connection_on_its_way_holds_the_end_back_and_is_not_lent_any_more,
                                 one_accepted_before_an_episode_does_not_end_it,
+                                the_first_loops_end_waits_for_those_who_are_being_told,
                                 shutdown_from_any_thread_while_accepting_ends_it_once,
                                 a_group_that_stops_ends_it_while_connections_come,
                                 an_attached_loop_can_be_served_and_detached),
