@@ -270,7 +270,7 @@ START_TEST(several_addresses_are_all_started_and_served)
 {
     net_t n;
     net_init(&n);
-    const char *more[] = { "tcp://[::1]:0", "inproc://cvy-several", NULL };
+    const char *more[] = { "tcp://127.0.0.1:0", "inproc://cvy-several", NULL };
     n.opts.addresses = more;
     net_listen(&n, TCP);
     ck_assert_str_eq(recorder_text(&n.log), "started\nstarted\nstarted\n");
@@ -387,7 +387,7 @@ START_TEST(shutdown_inside_on_started_tells_no_more_addresses) /* L1 */
 {
     net_t n;
     net_init(&n);
-    const char *more[] = { "tcp://[::1]:0", NULL };
+    const char *more[] = { "tcp://127.0.0.1:0", NULL };
     n.opts.addresses = more;
     n.on_started = shut_down_started;
     ck_assert_int_eq(net_try_listen(&n, TCP), 0);

@@ -268,8 +268,22 @@ START_TEST(listening_and_accepted_sockets_are_close_on_exec)
 }
 END_TEST
 
-START_TEST(all_of_ipv6_takes_ipv4_too_unless_it_must_not)
+/* Containers often have no IPv6 at all. */
+static bool has_ipv6(void)
 {
+    uv_interface_address_t *all;
+    int n = 0;
+    bool found = false;
+    if (uv_interface_addresses(&all, &n)) return false;
+    for (int i = 0; i < n; i++)
+        found = found || all[i].address.address4.sin_family == AF_INET6;
+    uv_free_interface_addresses(all, n);
+    return found;
+}
+
+START_TEST(all_of_ipv6_takes_ipv4_too_unless_it_must_not) /* L9 */
+{
+    if (!has_ipv6()) return;
     for (int only = 0; only <= 1; only++) {
         net_t n;
         char address[64];
