@@ -302,7 +302,7 @@ START_TEST(an_id_that_is_gone_answers_or_completes_with_esrch_and_hits_no_later_
     turns(10);
     ck_assert_int_eq(cause, 0);
     ck_assert_int_eq(statuses[0], 1);
-    ck_assert_int_eq(statuses[3], 1);
+    ck_assert_int_eq(statuses[3] + statuses[2], 1); /* closing, or gone: a slow turn ends its posts after 1 ms (R9) */
     ck_assert_int_eq(called, 1);
     cvy_transport_id_t old = id;
     open_pair();
