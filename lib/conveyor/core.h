@@ -3,7 +3,7 @@
  *
  * A conveyor stands inside its transport. It knows the transport only as HEAD's stage table, which the transport supplies, and as
  * a pointer to hand on. Everything that must not run inside a user's frame (failures, the walks that go by themselves, freeing
- * what was removed) is noted in `todo` and done by one deferred work item, cvy__conveyor_settle.
+ * what was removed) is noted in `todo` and done by one deferred work item; see settle.c.
  */
 #ifndef CVY_CONVEYOR_CORE_H
 #define CVY_CONVEYOR_CORE_H
@@ -171,7 +171,6 @@ void cvy__chain_free_tombstones(cvy_conveyor_t *c);
 void cvy__ctx_remove(cvy_ctx_t *ctx);
 void cvy__ctx_finish_removal(cvy_ctx_t *ctx);
 void cvy__ctx_stop_timer(cvy_ctx_t *ctx);
-void cvy__ctx_init_timer(cvy_ctx_t *ctx);
 
 /* walk.c: what goes by itself */
 void cvy__walk_active(cvy_conveyor_t *c);

@@ -259,13 +259,6 @@ void cvy__loop_undefer(cvy_loop_t *loop, cvy__work_t *work)
     work->flushes = false;
 }
 
-void cvy__loop_flush(cvy_loop_t *loop)
-{
-    cvy__loop_enter(loop);
-    run_flushes(loop);
-    cvy__loop_leave(loop);
-}
-
 /* Life */
 
 void cvy__loop_retain(cvy_loop_t *loop)

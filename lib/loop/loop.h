@@ -119,8 +119,6 @@ void cvy__loop_defer_flush(cvy_loop_t *loop, cvy__work_t *work); /* idempotent w
 /* Runs once, first thing, when the next turn settles; put off while a turn settles it waits for the one after that (which is kicked). */
 void cvy__loop_defer_turn(cvy_loop_t *loop, cvy__work_t *work);
 void cvy__loop_undefer(cvy_loop_t *loop, cvy__work_t *work); /* from any; idempotent */
-/* Runs the flushes that wait, now, without the rest of a turn's end. */
-void cvy__loop_flush(cvy_loop_t *loop);
 
 void cvy__loop_retain(cvy_loop_t *loop); /* one more reason to stay alive */
 void cvy__loop_release(cvy_loop_t *loop);

@@ -70,13 +70,22 @@ static void run_here(cvy_loop_t *loop)
     run_to_end(loop);
 }
 
-int cvy__loop_run_entry(cvy_loop_t *loop, cvy__loop_entry entry, void *arg)
+/* claim, with what its thread runs first. */
+static int claim_for(cvy_loop_t *loop, cvy__loop_entry entry, void *arg)
 {
     int err = claim(loop);
     if (err) return err;
     cvy__uv_t *sys = loop->system;
     sys->entry = entry;
     sys->entry_arg = arg;
+    return 0;
+}
+
+int cvy__loop_run_entry(cvy_loop_t *loop, cvy__loop_entry entry, void *arg)
+{
+    int err = claim_for(loop, entry, arg);
+    if (err) return err;
+    cvy__uv_t *sys = loop->system;
     if (!sys->leave_sigpipe) cvy__sigpipe_ignore();
     run_here(loop);
     return 0;
@@ -96,11 +105,9 @@ static void thread_main(void *arg)
 
 int cvy__loop_start_entry(cvy_loop_t *loop, cvy__loop_entry entry, void *arg)
 {
-    int err = claim(loop);
+    int err = claim_for(loop, entry, arg);
     if (err) return err;
     cvy__uv_t *sys = loop->system;
-    sys->entry = entry;
-    sys->entry_arg = arg;
     atomic_store(&loop->owner, 0); /* the caller's thread has no more to do with it */
     if (uv_thread_create(&sys->thread, thread_main, loop)) {
         atomic_store(&loop->owner, cvy__thread_self());
