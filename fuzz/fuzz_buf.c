@@ -28,7 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         { .small_bytes = 64, .large_bytes = 64, .keep_bytes = 1000 },
         { .small_bytes = 64, .large_bytes = 4096 },
         { .small_bytes = 1024, .large_bytes = 65536 },
-        { .small_bytes = 256, .large_bytes = 1024, .keep_bytes = CVY_OFF },
+        { .small_bytes = 4096, .large_bytes = 131072, .keep_bytes = CVY_OFF },
     };
     input_t in = { data, data + n };
     drive_t d;

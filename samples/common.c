@@ -129,62 +129,6 @@ void report_error(cvy_ctx_t *ctx, const cvy_error_t *err)
     cvy_fire_error(ctx, err);
 }
 
-/*
- * Signals arrive on a small loop and thread of their own, whatever the listener's loops are doing. cvy_listener_shutdown may be
- * called from any thread.
- */
-typedef struct signals {
-    uv_loop_t loop;
-    uv_thread_t thread;
-    uv_signal_t interrupt, terminate;
-    uv_async_t end;
-    cvy_listener_t *listener;
-    bool seen;
-} signals_t;
-
-static void on_signal(uv_signal_t *handle, int number)
-{
-    signals_t *s = handle->data;
-    if (s->seen) _Exit(128 + number);
-    s->seen = true;
-    cvy_listener_shutdown(s->listener, CVY_DRAIN);
-}
-
-static void on_end(uv_async_t *end)
-{
-    signals_t *s = end->data;
-    uv_close((uv_handle_t *)&s->interrupt, NULL);
-    uv_close((uv_handle_t *)&s->terminate, NULL);
-    uv_close((uv_handle_t *)&s->end, NULL);
-}
-
-static void run_signals(void *arg)
-{
-    signals_t *s = arg;
-    uv_run(&s->loop, UV_RUN_DEFAULT);
-}
-
-static int start_signals(signals_t *s, cvy_listener_t *listener)
-{
-    s->listener = listener;
-    int err = uv_loop_init(&s->loop);
-    if (err) return err;
-    uv_signal_init(&s->loop, &s->interrupt);
-    uv_signal_init(&s->loop, &s->terminate);
-    uv_async_init(&s->loop, &s->end, on_end);
-    s->interrupt.data = s->terminate.data = s->end.data = s;
-    err = uv_signal_start(&s->interrupt, on_signal, SIGINT);
-    if (!err) err = uv_signal_start(&s->terminate, on_signal, SIGTERM);
-    return err ? err : uv_thread_create(&s->thread, run_signals, s);
-}
-
-static void end_signals(signals_t *s)
-{
-    uv_async_send(&s->end);
-    uv_thread_join(&s->thread);
-    uv_loop_close(&s->loop);
-}
-
 /* Out of descriptors or memory: those who are connected go on, and accepting is tried again. */
 static void print_trouble(cvy_listener_t *listener, int err, void *arg)
 {
@@ -197,19 +141,12 @@ int serve(const char *program, const cvy_listener_opts_t *opts)
 {
     cvy_listener_t *listener = NULL;
     cvy_listener_opts_t all = *opts;
-    signals_t signals = { .seen = false };
     use_best_allocator();
     all.on_error = print_trouble;
+    all.stop_on_signals = 1;
     int err = cvy_listener_new(&listener, &all);
-    if (!err) err = start_signals(&signals, listener);
-    if (err) {
-        fprintf(stderr, "%s: %s\n", program, uv_strerror(err));
-        cvy_listener_free(listener);
-        return 1;
-    }
-    err = cvy_listener_listen_and_wait(listener);
-    if (err) fprintf(stderr, "%s: %s\n", program, cvy_listener_message(listener));
-    end_signals(&signals);
+    if (!err) err = cvy_listener_listen_and_wait(listener);
+    if (err) fprintf(stderr, "%s: %s\n", program, listener ? cvy_listener_message(listener) : uv_strerror(err));
     cvy_listener_free(listener);
     return err ? 1 : 0;
 }

@@ -1,5 +1,5 @@
 /*
- * What the samples share, so that each shows one idea only: the command line, the line that says "ready", and the end by signals.
+ * What the samples share, so that each shows one idea only: the command line, the line that says "ready", and what a server does with errors.
  */
 #ifndef SAMPLES_COMMON_H
 #define SAMPLES_COMMON_H

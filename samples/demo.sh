@@ -52,13 +52,13 @@ echo "1. What it needs: a C compiler, meson, ninja, pkg-config, libuv"
 need_packages cc libc meson ninja pkg-config libuv || exit 1
 
 echo "2. Building, optimised, in $build"
-{
-    [ -f "$build/build.ninja" ] ||
-        meson setup "$build" --buildtype=release -Dtests=disabled -Dbench=disabled
-} >"$here/log" 2>&1 && meson compile -C "$build" >>"$here/log" 2>&1 || {
+if ! {
+    { [ -f "$build/build.ninja" ] || meson setup "$build" --buildtype=release -Dtests=disabled -Dbench=disabled; } &&
+        meson compile -C "$build"
+} >"$here/log" 2>&1; then
     cat "$here/log" >&2
     fail "the build failed"
-}
+fi
 
 if [ -z "$file" ]; then
     file=$(ldd "$build/samples/send_file" 2>/dev/null | awk '/libc\.|musl/ { for (i = 1; i <= NF; i++) if ($i ~ /^\//) { print $i; exit } }')
@@ -69,7 +69,8 @@ echo "3. Starting echo_server on TCP and on a local socket"
 mkfifo "$here/ready"
 "$build/samples/echo_server" --framing u32be --listen tcp://127.0.0.1:0 --listen "unix://$here/echo" >"$here/ready" 2>"$here/errors" &
 server=$!
-tcp= local=
+tcp=
+local=
 while read -r line; do
     echo "   $line"
     case $line in
@@ -86,6 +87,7 @@ done <"$here/ready"
 echo "4. Sending $file ($(wc -c <"$file" | tr -d ' ') bytes) there and back, in frames"
 for way in tcp local; do
     eval "to=\$$way"
+    # shellcheck disable=SC2154 # by eval
     printf '   through %s\n' "$to"
     "$build/samples/send_file" --connect "$to" --framing u32be "$file" >"$here/$way" || {
         cat "$here/errors" >&2

@@ -47,7 +47,7 @@ static void on_pong(cvy_ctx_t *ctx, cvy_event_t *ev)
 {
     beat_t *b = cvy_ctx_state(ctx);
     const pong_t *pong = cvy_event_as(ev, pong);
-    if (pong->number != b->sent) return;
+    if (!pong || pong->number != b->sent) return;
     b->missed = 0;
     printf("%s: pong %lu after %" PRIu64 " ms\n", cvy_transport_other_endpoint(cvy_ctx_transport(ctx)), pong->number,
            cvy_loop_now(cvy_ctx_loop(ctx)) - b->sent_at);

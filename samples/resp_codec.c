@@ -21,7 +21,7 @@ typedef struct decoder {
     resp_span_t *args;
     size_t count, capacity;
     const char *why; /* of the error that parse answered */
-    bool failed, ending;
+    bool failed, ending, firing;
 } decoder_t;
 
 bool resp_is(resp_text_t text, const char *name)
@@ -104,7 +104,8 @@ static int parse_inline(decoder_t *d)
     resp_span_t line;
     const uint8_t *bytes = NULL;
     int err = next_line(d, RESP_INLINE_MAX, "too big inline request", &line);
-    if (!err && cvy_buf_pullup(&d->held, d->at, &bytes)) err = broken(d, UV_ENOMEM, "out of memory");
+    if (err) return err;
+    if (cvy_buf_pullup(&d->held, d->at, &bytes)) return broken(d, UV_ENOMEM, "out of memory");
     size_t start = line.at;
     for (size_t i = line.at; !err && i <= line.at + line.n; i++) {
         if (i < line.at + line.n && bytes[i] != ' ' && bytes[i] != '\t') continue;
@@ -135,7 +136,6 @@ static int parse_argument(decoder_t *d)
 
 static void next_command(decoder_t *d)
 {
-    cvy_buf_advance(&d->held, d->at);
     d->at = d->searched = d->count = 0;
     d->wanted = 0;
     d->bulk = -1;
@@ -158,10 +158,12 @@ static int parse(decoder_t *d)
             d->wanted = (int64_t)d->count;
         }
         if (err) return err;
-        if (d->wanted <= 0)
-            next_command(d); /* an empty line or array: no command */
-        else if ((int64_t)d->count == d->wanted)
+        if (d->wanted <= 0) { /* an empty line or array: no command */
+            cvy_buf_advance(&d->held, d->at);
+            next_command(d);
+        } else if ((int64_t)d->count == d->wanted) {
             return 0;
+        }
     }
 }
 
@@ -172,23 +174,35 @@ static void fail(cvy_ctx_t *ctx, decoder_t *d, int err)
     cvy_ctx_fail(ctx, err, d->why);
 }
 
+/* The command's bytes leave held first: what comes while it is answered joins those behind it. */
+static int fire(cvy_ctx_t *ctx, decoder_t *d)
+{
+    const uint8_t *bytes = NULL;
+    cvy_buf_t whole;
+    if (cvy_buf_split(&whole, &d->held, d->at)) return broken(d, UV_ENOMEM, "out of memory");
+    int err = cvy_buf_pullup(&whole, d->at, &bytes);
+    if (!err) {
+        resp_command_t command = { CVY_EVENT_OF(resp_command), (const char *)bytes, d->args, d->count };
+        d->firing = true;
+        cvy_fire_inbound(ctx, &command.event);
+        d->firing = false;
+        next_command(d);
+    }
+    cvy_buf_fini(&whole);
+    return err ? broken(d, UV_ENOMEM, "out of memory") : 0;
+}
+
 /* Fires whole commands until there is none, or nobody may take one. */
 static void drain(cvy_ctx_t *ctx)
 {
     decoder_t *d = cvy_ctx_state(ctx);
-    while (!d->failed && cvy_ctx_stopped(ctx) == 0) {
-        const uint8_t *bytes = NULL;
+    while (!d->failed && !d->firing && cvy_ctx_stopped(ctx) == 0) {
         int err = parse(d);
         if (err == UV_EAGAIN) break;
-        if (!err && cvy_buf_pullup(&d->held, d->at, &bytes)) err = broken(d, UV_ENOMEM, "out of memory");
-        if (err) {
-            fail(ctx, d, err);
-            return;
-        }
-        resp_command_t command = { CVY_EVENT_OF(resp_command), (const char *)bytes, d->args, d->count };
-        cvy_fire_inbound(ctx, &command.event);
-        next_command(d);
+        if (!err) err = fire(ctx, d);
+        if (err) fail(ctx, d, err);
     }
+    cvy_buf_compact(&d->held); /* what is left need not pin a whole read; without memory it does */
 }
 
 static void on_bytes(cvy_ctx_t *ctx, cvy_buf_t *bytes)
@@ -239,14 +253,16 @@ static int on_added(cvy_ctx_t *ctx, const void *opts)
     return 0;
 }
 
+/* What is not yet a command is for whoever comes behind, or in this one's place. */
 static void on_removed(cvy_ctx_t *ctx)
 {
     decoder_t *d = cvy_ctx_state(ctx);
+    if (cvy_buf_len(&d->held)) cvy_fire_inbound_bytes(ctx, &d->held);
     cvy_buf_fini(&d->held);
     free(d->args);
 }
 
-static const cvy_stage_t decoder = {
+const cvy_stage_t resp_decoder = {
     .name = "resp",
     .state_size = sizeof(decoder_t),
     .on_added = on_added,
@@ -255,11 +271,6 @@ static const cvy_stage_t decoder = {
     .on_read_closed = on_read_closed,
     .on_inbound_resume = on_inbound_resume,
 };
-
-int resp_decoder_add(cvy_conveyor_t *c)
-{
-    return cvy_conveyor_add_last(c, &decoder, NULL, NULL);
-}
 
 /* Replies */
 
@@ -280,8 +291,7 @@ int resp_error(cvy_buf_t *out, const char *text, const char *about)
     char line[256];
     const char *gap = strstr(text, "%s");
     int before = gap ? (int)(gap - text) : (int)strlen(text);
-    snprintf(line, sizeof line - 2, "-ERR %.*s%.128s%s", before, text, gap ? about : "", gap ? gap + 2 : "");
-    strcat(line, "\r\n");
+    snprintf(line, sizeof line, "-ERR %.*s%.128s%.64s\r\n", before, text, gap ? about : "", gap ? gap + 2 : "");
     return append_text(out, line);
 }
 

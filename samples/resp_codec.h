@@ -40,10 +40,10 @@ bool resp_is(resp_text_t text, const char *name);
 bool resp_number(resp_text_t text, int64_t *out);
 
 /**
- * Adds the decoder at the end. What breaks the protocol or a limit is an error of stage "resp": UV_EPROTO or UV_EMSGSIZE, with
+ * The decoder; it has no options. What breaks the protocol or a limit is an error of stage "resp": UV_EPROTO or UV_EMSGSIZE, with
  * Redis' own words for it as the detail.
  */
-int resp_decoder_add(cvy_conveyor_t *c);
+extern const cvy_stage_t resp_decoder;
 
 /* Replies, appended to out. Errors: UV_ENOMEM. */
 int resp_status(cvy_buf_t *out, const char *text);

@@ -186,17 +186,19 @@ static int answer(call_t *c)
     }
     char shown[64] = { 0 }; /* whatever it is, it must not end the line */
     for (size_t i = 0; i < name.n && i < sizeof shown - 1; i++)
-        shown[i] = name.bytes[i] >= ' ' && name.bytes[i] <= '~' ? name.bytes[i] : '?';
+        shown[i] = (char)(name.bytes[i] >= ' ' && name.bytes[i] <= '~' ? name.bytes[i] : '?');
     return resp_error(c->out, "unknown command '%s'", shown);
 }
 
 static void on_command(cvy_ctx_t *ctx, cvy_event_t *ev)
 {
     cvy_buf_t out;
+    const resp_command_t *command = cvy_event_as(ev, resp_command);
+    if (!command) return;
     cvy_buf_init(&out, cvy_ctx_pool(ctx));
     call_t call = {
         .ctx = ctx,
-        .command = cvy_event_as(ev, resp_command),
+        .command = command,
         .store = *(resp_store_t **)cvy_ctx_state(ctx),
         .now_ms = (int64_t)cvy_loop_now(cvy_ctx_loop(ctx)),
         .out = &out,
@@ -242,7 +244,7 @@ static const cvy_stage_t answerer = {
 
 static int init(cvy_conveyor_t *c, void *arg)
 {
-    int err = resp_decoder_add(c);
+    int err = cvy_conveyor_add_last(c, &resp_decoder, NULL, NULL);
     return err ? err : cvy_conveyor_add_last(c, &answerer, &arg, NULL);
 }
 

@@ -18,7 +18,7 @@
 
 #define USAGE "send_file --connect URI [--framing none|u32be] [--chunk BYTES] [--connections N] FILE"
 
-#define BLOCK_BYTES 65536
+#define BLOCK_BYTES ((size_t)65536)
 
 /* Round-trip times in microseconds: 32 buckets for every power of two, so 3 % exact, in fixed memory. */
 #define SUB_BUCKETS 32
@@ -53,7 +53,7 @@ typedef struct stream {
 static int bucket_of(uint64_t us)
 {
     int shift = 0;
-    while (us >> shift >= 2 * SUB_BUCKETS)
+    while (us >> shift >= UINT64_C(2) * SUB_BUCKETS)
         shift++;
     int index = SUB_BUCKETS * shift + (int)(us >> shift);
     return index < BUCKETS ? index : BUCKETS - 1;

@@ -1,6 +1,6 @@
 /*
- * Drives buffers and the flat oracle by the same operations, chosen by a stream of numbers: a generator in test_buf.c, the fuzzer's
- * bytes in fuzz_buf.c. After each operation every buffer is compared with its oracle; a difference aborts with the operation's name.
+ * Drives buffers and the flat oracle by the same operations, chosen by a stream of numbers: a generator in test_buf_model.c, the
+ * fuzzer's bytes in fuzz_buf.c. Every public call of buf.h and cursor.h is among them (buf_ops.sh). After each operation every buffer is compared with its oracle; a difference aborts with the operation's name.
  */
 #ifndef CVY_TEST_DRIVE_BUF_H
 #define CVY_TEST_DRIVE_BUF_H
@@ -33,7 +33,7 @@ typedef struct drive_alloc {
 typedef struct drive {
     drive_source_t source;
     drive_alloc_t memory;
-    cvy_pool_t *pool; /* of all buffers but the last, which has none */
+    cvy_pool_t *pool[2]; /* the second is of other sizes; see drive_pool */
     cvy__slab_t slab;
     cvy_buf_t buf[DRIVE_BUFS];
     model_buf_t model[DRIVE_BUFS];

@@ -16,6 +16,7 @@ for header in "$include"/conveyor/*.h; do
     name=conveyor/${header##*/}
     # Twice: the guard works. The declaration after it: the header leaves nothing open.
     printf '#include <%s>\n#include <%s>\nextern int nothing;\n' "$name" "$name" >"$dir/one.$lang"
+    # shellcheck disable=SC2086 # several flags
     "$@" -x "$lang" $flags -Wall -Wextra -Werror -I "$include" -fsyntax-only "$dir/one.$lang" || {
         echo "$name does not compile alone as $flags"
         failed=1

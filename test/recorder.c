@@ -88,16 +88,24 @@ int recorder_seen(const recorder_t *r, const char *event)
     return -1;
 }
 
-static bool is_quiet(const recorder_t *r, int what)
+static bool is_turn(int what, const char *rest)
+{
+    if (what == IN_USER) return !strcmp(rest, cvy_read_complete_event.name);
+    if (what == OUT_USER) return !strcmp(rest, cvy_outbound_flush_event.name);
+    return what == READ_COMPLETE || what == FLUSH;
+}
+
+static bool is_quiet(const recorder_t *r, int what, const char *rest)
 {
     if (!r->log || (r->flags & RECORD_SILENT)) return true;
     if ((what == BYTES || what == OUT_BYTES) && (r->flags & RECORD_NO_BYTES)) return true;
-    return (what == READ_COMPLETE || what == FLUSH) && (r->flags & RECORD_NO_TURNS);
+    if (what == IN_RESUME && (r->flags & RECORD_NO_RESUMES)) return true;
+    return (r->flags & RECORD_NO_TURNS) && is_turn(what, rest);
 }
 
 static void write_line(recorder_t *r, int what, const char *rest)
 {
-    if (is_quiet(r, what)) return;
+    if (is_quiet(r, what, rest)) return;
     recorder_line(r->log, "%s: %s%s%s", r->name, names[what], rest && *rest ? " " : "", rest ? rest : "");
 }
 
@@ -125,6 +133,14 @@ static int write_text(cvy_ctx_t *ctx, const recorder_rule_t *rule)
     return err;
 }
 
+static void fire_in(cvy_ctx_t *ctx, const char *text)
+{
+    cvy_buf_t b;
+    cvy_buf_init(&b, cvy_ctx_pool(ctx));
+    if (cvy_buf_append(&b, text, strlen(text))) abort();
+    cvy_fire_inbound_bytes(ctx, &b);
+}
+
 static void obey(cvy_ctx_t *ctx, const recorder_rule_t *rule, cvy_buf_t *in)
 {
     cvy_transport_t *t = cvy_ctx_transport(ctx);
@@ -133,6 +149,7 @@ static void obey(cvy_ctx_t *ctx, const recorder_rule_t *rule, cvy_buf_t *in)
     case RECORD_SUSPEND: cvy_ctx_suspend(ctx); break;
     case RECORD_RESUME: cvy_ctx_resume(ctx); break;
     case RECORD_WRITE: write_text(ctx, rule); break;
+    case RECORD_FIRE_IN: fire_in(ctx, rule->text); break;
     case RECORD_ECHO: cvy_fire_outbound_bytes(ctx, in); break;
     case RECORD_FLUSH: cvy_fire_outbound_flush(ctx); break;
     case RECORD_GRACEFUL: cvy_transport_close(t, CVY_CLOSE_GRACEFUL); break;
@@ -146,20 +163,21 @@ static void obey(cvy_ctx_t *ctx, const recorder_rule_t *rule, cvy_buf_t *in)
     }
 }
 
-/* Returns whether a rule said RECORD_HANDLE or RECORD_HOLD. */
-static bool record(cvy_ctx_t *ctx, int what, const char *rest, cvy_buf_t *in)
+/* Returns what the rules and the hook say that this callback answers: 0, a code, 1 for an error that is handled. */
+static int record(cvy_ctx_t *ctx, int what, const char *rest, cvy_buf_t *in)
 {
     recorder_t *r = *(recorder_t **)cvy_ctx_state(ctx);
     int nth = ++r->seen[what];
-    bool special = false;
+    r->answer = 0;
     write_line(r, what, rest);
     for (const recorder_rule_t *rule = r->rules; rule && rule->on; rule++) {
         if (strcmp(rule->on, names[what]) || (rule->nth && rule->nth != nth)) continue;
-        special |= rule->act == RECORD_HANDLE || rule->act == RECORD_HOLD;
+        if (rule->act == RECORD_HANDLE) r->answer = 1;
+        if (rule->act == RECORD_HOLD) r->answer = UV_EAGAIN;
         obey(ctx, rule, in);
     }
     if (r->hook) r->hook(r, ctx, names[what], in);
-    return special;
+    return r->answer;
 }
 
 static recorder_t *of(cvy_ctx_t *ctx)
@@ -172,8 +190,9 @@ static int on_added(cvy_ctx_t *ctx, const void *opts)
     recorder_t *r = (recorder_t *)(uintptr_t)opts;
     *(recorder_t **)cvy_ctx_state(ctx) = r;
     r->ctx = ctx;
-    record(ctx, ADDED, NULL, NULL);
-    return 0;
+    int answer = record(ctx, ADDED, NULL, NULL);
+    if (answer) r->ctx = NULL;
+    return answer;
 }
 
 static void on_removed(cvy_ctx_t *ctx)
@@ -189,7 +208,7 @@ static void on_timer(cvy_ctx_t *ctx)
 
 static int on_active(cvy_ctx_t *ctx)
 {
-    return record(ctx, ACTIVE, NULL, NULL) ? UV_EAGAIN : 0;
+    return record(ctx, ACTIVE, NULL, NULL);
 }
 
 static void on_inbound_bytes(cvy_ctx_t *ctx, cvy_buf_t *in)
@@ -214,7 +233,7 @@ static void on_read_complete(cvy_ctx_t *ctx)
 
 static int on_read_closed(cvy_ctx_t *ctx)
 {
-    return record(ctx, READ_CLOSED, NULL, NULL) ? UV_EAGAIN : 0;
+    return record(ctx, READ_CLOSED, NULL, NULL);
 }
 
 static void on_outbound_suspend(cvy_ctx_t *ctx)
@@ -299,6 +318,28 @@ const cvy_stage_t recorder_stage = {
     .on_outbound_close = on_outbound_close,
     .on_inbound = on_inbound,
     .on_outbound = on_outbound,
+};
+
+const cvy_stage_t recorder_catch_all_stage = {
+    .name = "catch-all",
+    .state_size = sizeof(recorder_t *),
+    .on_added = on_added,
+    .on_removed = on_removed,
+    .on_inbound = on_inbound,
+    .on_outbound = on_outbound,
+};
+
+const cvy_event_type_t recorder_question_event = { "question", 0 };
+const cvy_event_type_t recorder_answer_event = { "answer", 0 };
+
+const cvy_stage_t recorder_table_stage = {
+    .name = "table",
+    .state_size = sizeof(recorder_t *),
+    .on_added = on_added,
+    .on_removed = on_removed,
+    .events = (const cvy_on_t[]){ { &recorder_question_event, on_inbound },
+                                  { &recorder_answer_event, on_outbound },
+                                  { NULL, NULL } },
 };
 
 void recorder_fini(recorder_t *r)

@@ -33,13 +33,19 @@ void recorder_line(recorder_log_t *log, const char *format, ...) __attribute__((
 /* Valid until the next line. */
 const char *recorder_text(recorder_log_t *log);
 void recorder_clear(recorder_log_t *log);
+/*
+ * The log as one line, with who saw the same thing in a row together: "added: a b; active: a b; bytes 1 x: a b". The lines "{" and "}"
+ * nest, "|" stands for itself. The caller frees it.
+ */
+char *recorder_fold(recorder_log_t *log);
 
 typedef enum recorder_act {
     RECORD_NOTHING,
     RECORD_SUSPEND,
     RECORD_RESUME,
-    RECORD_WRITE, /* text, or n bytes 'x': fired outbound from here */
-    RECORD_ECHO,  /* the bytes of this event go back (on "bytes") */
+    RECORD_WRITE,   /* text, or n bytes 'x': fired outbound from here */
+    RECORD_FIRE_IN, /* text: fired inbound from here */
+    RECORD_ECHO,    /* the bytes of this event go back (on "bytes") */
     RECORD_FLUSH,
     RECORD_GRACEFUL, /* closes the transport */
     RECORD_NOW,
@@ -66,7 +72,8 @@ enum {                         /* recorder_t.flags */
        RECORD_NO_BYTES = 4,    /* no lines for bytes, either direction */
        RECORD_NO_TURNS = 8,    /* none for read-complete and flush */
        RECORD_NO_CONTENT = 16, /* lines for bytes without the number and the text */
-       RECORD_SILENT = 32      /* no lines at all */
+       RECORD_SILENT = 32,     /* no lines at all */
+       RECORD_NO_RESUMES = 64  /* none for inbound-resume */
 };
 
 typedef struct recorder {
@@ -77,6 +84,8 @@ typedef struct recorder {
     /* After the line and the rules. in: the bytes, on "bytes" only. */
     void (*hook)(struct recorder *r, cvy_ctx_t *ctx, const char *event, cvy_buf_t *in);
     void *arg;
+    /* 0 at first; what rules or the hook set here is what on_added, on_active, on_read_closed answer; on "error" not 0 is handled */
+    int answer;
     /* what happened so far */
     cvy_ctx_t *ctx; /* NULL before added and after removed */
     uint64_t bytes; /* received */
@@ -86,6 +95,10 @@ typedef struct recorder {
 } recorder_t;
 
 extern const cvy_stage_t recorder_stage; /* opts: the recorder_t */
+/* The same with nothing but catch-alls, and with nothing but a table: question inbound, answer outbound. Bytes go on. */
+extern const cvy_stage_t recorder_catch_all_stage;
+extern const cvy_stage_t recorder_table_stage;
+extern const cvy_event_type_t recorder_question_event, recorder_answer_event;
 
 /* How often an event of this name was seen. */
 int recorder_seen(const recorder_t *r, const char *event);

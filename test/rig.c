@@ -192,14 +192,6 @@ void rig_feed_random(rig_t *r, const void *bytes, size_t n, size_t most, uint32_
     }
 }
 
-uint64_t rig_trickle(rig_t *r, size_t n)
-{
-    uint64_t start = uv_hrtime();
-    for (size_t i = 0; i < n; i++)
-        rig_feed(r, "x", 1);
-    return uv_hrtime() - start;
-}
-
 void rig_resume(rig_t *r)
 {
     cvy_ctx_resume(r->sink);

@@ -54,8 +54,6 @@ void rig_feed_cut(rig_t *r, const void *bytes, size_t n, size_t at);
 void rig_feed_pieces(rig_t *r, const void *bytes, size_t n, size_t piece);
 /* Reads of random lengths from 1 to most. */
 void rig_feed_random(rig_t *r, const void *bytes, size_t n, size_t most, uint32_t *seed);
-/* So many reads of one 'x' each; returns the nanoseconds they took. */
-uint64_t rig_trickle(rig_t *r, size_t n);
 void rig_resume(rig_t *r);
 /* The frames so far are these texts, and no others. NULL ends. */
 void rig_expect(const rig_t *r, ...);

@@ -17,6 +17,7 @@ meson compile -C "$build" || exit 1
 rm -f "$build"/meson-logs/testlog*.txt
 meson test -C "$build" --no-rebuild --print-errorlogs
 failed=$?
+sh tools/conformance.sh "$build/meson-logs/testlog.txt"
 if [ -n "${TOTALS_FILE:-}" ]; then
     sh tools/totals.sh "$build/meson-logs/testlog.txt" >"$TOTALS_FILE" || failed=1
 else

@@ -58,6 +58,13 @@ START_TEST(bad_tcp_addresses_are_refused_with_the_rule)
     refused("tcp://[::1:80", UV_EINVAL, "tcp://[::1:80: an IPv6 address is written tcp://[address]:port (EINVAL)");
     refused("tcp://[]:80", UV_EINVAL, "tcp://[]:80: not an IPv6 address (EINVAL)");
     refused("tcp://[1.2.3.4]:80", UV_EINVAL, "tcp://[1.2.3.4]:80: not an IPv6 address (EINVAL)");
+    refused("tcp://[::1%]:80", UV_EINVAL, "tcp://[::1%]:80: there is no such interface behind the % (EINVAL)");
+    refused("tcp://[fe80::1%no-such]:80", UV_EINVAL,
+            "tcp://[fe80::1%no-such]:80: there is no such interface behind the % (EINVAL)");
+    refused("tcp://[fe80::1%4294967297]:80", UV_EINVAL,
+            "tcp://[fe80::1%4294967297]:80: there is no such interface behind the % (EINVAL)");
+    refused("tcp://[1111:2222:3333:4444:5555:6666:7777:8888:9999%1]:80", UV_EINVAL,
+            "tcp://[1111:2222:3333:4444:5555:6666:7777:8888:9999%1]:80: not an IPv6 address (EINVAL)");
     refused("tcp://1.2.3:80", UV_EINVAL, "tcp://1.2.3:80: not an IPv4 address (EINVAL)");
     refused("tcp://1.2.3.256:80", UV_EINVAL, "tcp://1.2.3.256:80: not an IPv4 address (EINVAL)");
     refused("tcp://a b:80", UV_EINVAL, "tcp://a b:80: host may have letters, digits, '-', '.' and '_' (EINVAL)");
@@ -67,12 +74,16 @@ END_TEST
 START_TEST(an_unknown_scheme_lists_the_known_ones)
 {
     refused("udp://x:1", UV_EINVAL,
-            "udp://x:1: unknown scheme; there are tcp://, unix://, ipc://, pipe:// and inproc:// (EINVAL)");
-    refused("", UV_EINVAL, ": unknown scheme; there are tcp://, unix://, ipc://, pipe:// and inproc:// (EINVAL)");
+            "udp://x:1: unknown scheme; there are tcp://, unix://, ipc://, pipe://, inproc://, fd:// and systemd:// "
+            "(EINVAL)");
+    refused("", UV_EINVAL,
+            ": unknown scheme; there are tcp://, unix://, ipc://, pipe://, inproc://, fd:// and systemd:// (EINVAL)");
     refused("127.0.0.1:80", UV_EINVAL,
-            "127.0.0.1:80: unknown scheme; there are tcp://, unix://, ipc://, pipe:// and inproc:// (EINVAL)");
+            "127.0.0.1:80: unknown scheme; there are tcp://, unix://, ipc://, pipe://, inproc://, fd:// and systemd:// "
+            "(EINVAL)");
     refused("TCP://127.0.0.1:80", UV_EINVAL,
-            "TCP://127.0.0.1:80: unknown scheme; there are tcp://, unix://, ipc://, pipe:// and inproc:// (EINVAL)");
+            "TCP://127.0.0.1:80: unknown scheme; there are tcp://, unix://, ipc://, pipe://, inproc://, fd:// and "
+            "systemd:// (EINVAL)");
 }
 END_TEST
 
@@ -101,6 +112,32 @@ START_TEST(names_have_a_rule_and_a_limit)
 }
 END_TEST
 
+/* L12: the message names the limit. */
+START_TEST(descriptors_and_names_of_passed_sockets_have_rules)
+{
+    char uri[600];
+    ck_assert_int_eq(check("fd://0"), 0);
+    ck_assert_int_eq(check("fd://2147483647"), 0);
+    refused("fd://", UV_EINVAL,
+            ONLY("fd://: descriptor must be 0 to 2147483647 (EINVAL)",
+                 "fd://: descriptor must be 0 to 18446744073709551614 (EINVAL)"));
+    ck_assert_int_eq(check("fd://x"), UV_EINVAL);
+    ck_assert_int_eq(check("fd://3x"), UV_EINVAL);
+    ck_assert_int_eq(check("fd://-1"), UV_EINVAL);
+    ck_assert_int_eq(check("fd:// 3"), UV_EINVAL);
+    ck_assert_int_eq(check("fd://2147483648"), ONLY(UV_EINVAL, 0));
+    ck_assert_int_eq(check("fd://18446744073709551615"), UV_EINVAL);
+    ck_assert_int_eq(check("fd://18446744073709551619"), UV_EINVAL);
+    ck_assert_int_eq(check("systemd://"), ONLY(0, UV_ENOTSUP));
+    ck_assert_int_eq(check("systemd://web"), ONLY(0, UV_ENOTSUP));
+    ck_assert_int_eq(check(repeat(uri, "systemd://", 255)), ONLY(0, UV_ENOTSUP));
+    ck_assert_int_eq(check(repeat(uri, "systemd://", 256)), ONLY(UV_ENAMETOOLONG, UV_ENOTSUP));
+    refused("systemd://a:b", ONLY(UV_EINVAL, UV_ENOTSUP),
+            ONLY("systemd://a:b: name must not have colons (EINVAL)",
+                 "systemd://a:b: no service manager passes sockets here (ENOTSUP)"));
+}
+END_TEST
+
 /* L7: too long a path is refused, never cut. */
 START_TEST(unix_paths_are_checked_against_the_systems_limit)
 {
@@ -115,8 +152,10 @@ START_TEST(unix_paths_are_checked_against_the_systems_limit)
             "unix://x: the path must be absolute (unix:///path) or abstract (unix://@name) (EINVAL)");
     refused("unix://", UV_EINVAL,
             "unix://: the path must be absolute (unix:///path) or abstract (unix://@name) (EINVAL)");
-#endif
-#ifdef __linux__
+    if (!cvy__has_abstract()) {
+        refused("unix://@x", UV_ENOTSUP, "unix://@x: abstract names are Linux's alone (ENOTSUP)");
+        return;
+    }
     ck_assert_int_eq(check(repeat(uri, "unix://@", most)), 0);
     ck_assert_int_eq(check(repeat(uri, "unix://@", most + 1)), UV_ENAMETOOLONG);
     refused("unix://@", UV_EINVAL, "unix://@: name is missing (EINVAL)");
@@ -159,7 +198,8 @@ int main(void)
     Suite *suite = suite_create("address");
     ADD_TESTS(suite, "address", good_addresses_are_taken_without_a_word, bad_tcp_addresses_are_refused_with_the_rule,
               an_unknown_scheme_lists_the_known_ones, names_have_a_rule_and_a_limit,
-              unix_paths_are_checked_against_the_systems_limit, what_a_system_lacks_is_enotsup,
-              a_message_is_cut_at_the_callers_size, a_socket_address_is_written_as_it_is_read);
+              descriptors_and_names_of_passed_sockets_have_rules, unix_paths_are_checked_against_the_systems_limit,
+              what_a_system_lacks_is_enotsup, a_message_is_cut_at_the_callers_size,
+              a_socket_address_is_written_as_it_is_read);
     return test_run(suite);
 }

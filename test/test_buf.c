@@ -156,7 +156,7 @@ START_TEST(a_buffer_does_not_join_itself)
     ck_assert_int_eq(cvy_buf_take(&b, &b), UV_EINVAL);
     ck_assert_int_eq(cvy_buf_keep(&b, &b), UV_EINVAL);
     ck_assert_int_eq(cvy_buf_move(&b, &b, 2), UV_EINVAL);
-    ck_assert_int_eq(cvy__buf_queue(&b, &b), UV_EINVAL);
+    ck_assert_int_eq(cvy__buf_queue(&b, &b, false), UV_EINVAL);
     holds(&b, "self");
 }
 END_TEST
@@ -175,6 +175,7 @@ START_TEST(neighbours_of_one_segment_merge)
 }
 END_TEST
 
+/* B2 */
 START_TEST(what_is_not_adjacent_does_not_merge)
 {
     put(&b, "one-two");
@@ -208,6 +209,7 @@ START_TEST(a_partial_move_splits_one_view)
 }
 END_TEST
 
+/* B2 */
 START_TEST(a_move_between_views_splits_none)
 {
     for (int i = 0; i < 3; i++) {
@@ -268,7 +270,7 @@ START_TEST(an_echoed_burst_of_frames_leaves_as_one_view)
             ck_assert_int_eq(cvy_buf_read_u32(&b, &n), 0);
             ck_assert_int_eq(cvy_buf_split(&frame, &b, n), 0);
             ck_assert_int_eq(cvy_buf_prepend(&frame, header, 4), 0);
-            ck_assert_int_eq(cvy__buf_queue(&other, &frame), 0);
+            ck_assert_int_eq(cvy__buf_queue(&other, &frame, false), 0);
         }
         ck_assert_uint_eq(cvy_buf_view_count(&other), 1);
         ck_assert_uint_eq(cvy_buf_len(&other), FRAMES * (PAYLOAD + 4));
@@ -289,6 +291,7 @@ START_TEST(append_continues_in_place)
 }
 END_TEST
 
+/* B4 */
 START_TEST(append_behind_shared_bytes_takes_a_new_segment)
 {
     put(&b, "seen");
@@ -305,6 +308,7 @@ START_TEST(append_behind_shared_bytes_takes_a_new_segment)
 }
 END_TEST
 
+/* B4 */
 START_TEST(append_is_in_place_again_once_the_share_is_gone)
 {
     put(&b, "seen");
@@ -315,6 +319,7 @@ START_TEST(append_is_in_place_again_once_the_share_is_gone)
 }
 END_TEST
 
+/* B4 */
 START_TEST(append_in_place_starts_at_the_highest_filled_byte_only)
 {
     put(&b, "front|rest");
@@ -326,6 +331,7 @@ START_TEST(append_in_place_starts_at_the_highest_filled_byte_only)
 }
 END_TEST
 
+/* B4 */
 START_TEST(append_to_the_first_part_of_a_split_spares_the_rest)
 {
     put(&b, "front|rest");
@@ -356,6 +362,7 @@ START_TEST(prepend_uses_the_reserved_front)
 }
 END_TEST
 
+/* B4 */
 START_TEST(prepend_uses_what_the_view_consumed)
 {
     put(&b, "[hdr]payload|next");
@@ -369,6 +376,7 @@ START_TEST(prepend_uses_what_the_view_consumed)
 }
 END_TEST
 
+/* B4 */
 START_TEST(a_split_leaves_the_front_with_the_first_part)
 {
     put(&b, "firstsecond");
@@ -383,6 +391,7 @@ START_TEST(a_split_leaves_the_front_with_the_first_part)
 }
 END_TEST
 
+/* B4 */
 START_TEST(a_share_ends_the_front_of_both)
 {
     put(&b, "[hdr]payload");
@@ -397,6 +406,7 @@ START_TEST(a_share_ends_the_front_of_both)
 }
 END_TEST
 
+/* B4 */
 START_TEST(what_a_shared_view_consumes_is_not_its_front)
 {
     put(&b, "[hdr]payload");
@@ -423,6 +433,7 @@ START_TEST(a_slice_shares_the_whole_views_it_touches)
 }
 END_TEST
 
+/* B4 */
 START_TEST(a_merged_view_does_not_own_what_another_shares)
 {
     cvy_buf_t seen;
@@ -451,6 +462,7 @@ START_TEST(prepend_to_nothing_and_of_nothing)
 }
 END_TEST
 
+/* B7 */
 START_TEST(a_long_prepend_gets_a_segment_of_its_own)
 {
     static char text[3000];
@@ -491,6 +503,34 @@ START_TEST(room_is_reserved_filled_and_committed)
 }
 END_TEST
 
+/* B2, B7 */
+START_TEST(append_takes_what_was_reserved_first)
+{
+    put(&b, "ab");
+    ck_assert_int_eq(cvy_buf_reserve(&b, 3000), 0);
+    uint64_t asked = memory.asked;
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(cvy_buf_append(&b, memset((char[1000]){ 0 }, 'a' + i, 1000), 1000), 0);
+    drive_check_shape(&b);
+    ck_assert_uint_eq(memory.asked, asked);
+}
+END_TEST
+
+/* B7 */
+START_TEST(an_end_drops_what_was_reserved)
+{
+    put(&b, "a frame, and more");
+    ck_assert_int_eq(cvy_buf_split(&other, &b, 7), 0);
+    ck_assert_int_eq(cvy_buf_reserve(&other, 2000), 0);
+    ck_assert_uint_gt(cvy_pool_live(pool), 1);
+    cvy_buf_fini(&other);
+    ck_assert_uint_eq(cvy_pool_live(pool), 1);
+    ck_assert_uint_eq(cvy_buf_writable(&other), 0);
+    holds(&b, ", and more");
+}
+END_TEST
+
+/* B7 */
 START_TEST(reserve_total_counts_what_is_held)
 {
     put(&b, "0123456789");
@@ -516,7 +556,7 @@ START_TEST(sizes_do_not_overflow)
     ck_assert_int_eq(cvy_buf_share(&third, &b), 0);
     ck_assert_int_eq(cvy_buf_append_buf(&third, &other), UV_ENOMEM);
     ck_assert_int_eq(cvy_buf_keep(&third, &other), UV_ENOMEM);
-    ck_assert_int_eq(cvy__buf_queue(&third, &other), UV_ENOMEM);
+    ck_assert_int_eq(cvy__buf_queue(&third, &other, false), UV_ENOMEM);
     ck_assert_int_eq(cvy_buf_move(&third, &other, SIZE_MAX / 2), 0);
     ck_assert_uint_eq(cvy_buf_len(&third), SIZE_MAX);
     ck_assert_int_eq(cvy_buf_prepend(&third, "x", 1), UV_ENOMEM);
@@ -529,6 +569,24 @@ START_TEST(sizes_do_not_overflow)
 }
 END_TEST
 
+/* B10: the quick way in, where the last segment has room */
+START_TEST(room_at_the_tail_ends_at_size_max)
+{
+    static char one[1];
+    ck_assert_int_eq(cvy_buf_wrap(&b, one, SIZE_MAX / 2, NULL, NULL), 0);
+    ck_assert_int_eq(cvy_buf_share(&other, &b), 0);
+    ck_assert_int_eq(cvy_buf_append_buf(&b, &other), 0);
+    ck_assert_int_eq(cvy_buf_append(&b, "x", 1), 0);
+    ck_assert_uint_eq(cvy_buf_len(&b), SIZE_MAX);
+    ck_assert_uint_eq(cvy_buf_writable(&b), 0);
+    ck_assert_int_eq(cvy_buf_append(&b, "x", 1), UV_ENOMEM);
+    ck_assert_uint_eq(cvy_buf_commit(&b, 1), 0);
+    ck_assert_uint_eq(cvy_buf_len(&b), SIZE_MAX);
+    cvy_buf_advance(&b, SIZE_MAX);
+}
+END_TEST
+
+/* B7 */
 START_TEST(a_slice_stays_inside)
 {
     cvy_buf_t out = { .len = 77 };
@@ -635,6 +693,7 @@ START_TEST(pullup_joins_only_what_it_must)
 }
 END_TEST
 
+/* B3 */
 START_TEST(pullup_without_memory_changes_nothing)
 {
     const uint8_t *piece = NULL;
@@ -665,6 +724,7 @@ END_TEST
         cvy_buf_fini(&b);                                                 \
     } while (0)
 
+/* B7 */
 START_TEST(integers_have_one_form_on_the_wire)
 {
     CHECK_INT(u8, uint8_t, 0xfe, 0xfe);
@@ -701,6 +761,29 @@ START_TEST(a_varint_of_more_than_64_bits_is_refused)
 }
 END_TEST
 
+/* B1: whichever way a length is copied, its bytes come and the one behind them stays */
+START_TEST(an_append_of_any_short_length_writes_its_bytes_and_no_more)
+{
+    uint8_t from[200], back[200];
+    uv_buf_t room;
+    for (size_t i = 0; i < sizeof from; i++)
+        from[i] = (uint8_t)(i + 1);
+    for (size_t n = 0; n < sizeof from; n++) {
+        ck_assert_int_eq(cvy_buf_append(&b, "x", 1), 0);
+        ck_assert_int_eq(cvy_buf_reserve(&b, sizeof from + 1), 0);
+        ck_assert_uint_eq(cvy_buf_tail_views(&b, &room, 1), 1);
+        ck_assert_uint_gt(room.len, sizeof from);
+        memset(room.base, 0xee, sizeof from + 1);
+        ck_assert_int_eq(cvy_buf_append(&b, from, n), 0);
+        ck_assert_uint_eq(cvy_buf_len(&b), n + 1);
+        ck_assert_uint_eq(cvy_buf_peek_at(&b, 1, back, n), n);
+        ck_assert_mem_eq(back, from, n);
+        ck_assert_int_eq((uint8_t)room.base[n], 0xee);
+        cvy_buf_fini(&b);
+    }
+}
+END_TEST
+
 /* B9: after handing over nothing in the buffer names the sender's pool, and its bytes are not adopted from */
 START_TEST(a_handed_over_buffer_forgets_the_pool)
 {
@@ -709,7 +792,7 @@ START_TEST(a_handed_over_buffer_forgets_the_pool)
     ck_assert_int_eq(cvy_buf_reserve(&b, 5000), 0);
     cvy_buf_hand_over(&b);
     ck_assert_ptr_null(b.pool);
-    ck_assert_uint_eq(b.spare_bytes, 0);
+    ck_assert_ptr_null(b.spare);
     ck_assert_uint_eq(cvy_pool_live(pool), 1);
     ck_assert_int_eq(cvy_buf_append_buf(&zero, &b), 0);
     ck_assert_ptr_null(zero.pool);
@@ -793,11 +876,13 @@ int main(void)
                   a_share_ends_the_front_of_both, what_a_shared_view_consumes_is_not_its_front,
                   a_slice_shares_the_whole_views_it_touches, a_merged_view_does_not_own_what_another_shares,
                   prepend_to_nothing_and_of_nothing, a_long_prepend_gets_a_segment_of_its_own));
-    add(ADD_TESTS(suite, "calls", room_is_reserved_filled_and_committed, reserve_total_counts_what_is_held,
-                  sizes_do_not_overflow, a_slice_stays_inside, a_view_too_long_for_one_uv_buf_comes_in_pieces,
-                  replace_copies_all_or_nothing, find_sees_across_views_and_from_an_offset,
-                  pullup_joins_only_what_it_must, pullup_without_memory_changes_nothing,
-                  integers_have_one_form_on_the_wire, a_varint_of_more_than_64_bits_is_refused,
+    add(ADD_TESTS(suite, "calls", room_is_reserved_filled_and_committed, append_takes_what_was_reserved_first,
+                  an_end_drops_what_was_reserved, reserve_total_counts_what_is_held, sizes_do_not_overflow,
+                  room_at_the_tail_ends_at_size_max, a_slice_stays_inside,
+                  a_view_too_long_for_one_uv_buf_comes_in_pieces, replace_copies_all_or_nothing,
+                  find_sees_across_views_and_from_an_offset, pullup_joins_only_what_it_must,
+                  pullup_without_memory_changes_nothing, integers_have_one_form_on_the_wire,
+                  a_varint_of_more_than_64_bits_is_refused, an_append_of_any_short_length_writes_its_bytes_and_no_more,
                   a_handed_over_buffer_forgets_the_pool, a_buffer_without_a_pool_adopts_the_one_of_its_first_bytes,
                   live_segments_are_counted, a_live_segment_tells_its_way));
     return test_run(suite);

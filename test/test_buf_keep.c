@@ -38,6 +38,7 @@ START_TEST(keep_links_what_fills_its_segment)
 }
 END_TEST
 
+/* B5 */
 START_TEST(keep_copies_a_small_view_of_a_large_segment)
 {
     ck_assert_int_eq(cvy_buf_reserve(&other, 100000), 0);
@@ -83,6 +84,7 @@ START_TEST(keep_mixes_copies_and_links_in_order)
 }
 END_TEST
 
+/* B3 */
 START_TEST(keep_without_memory_changes_nothing)
 {
     put(&b, "held");
@@ -107,8 +109,8 @@ START_TEST(the_queue_copies_few_bytes_into_its_tail)
 {
     put(&b, "reply 1;");
     put(&other, "reply 2;");
-    ck_assert_int_eq(cvy__buf_queue(&third, &b), 0);
-    ck_assert_int_eq(cvy__buf_queue(&third, &other), 0);
+    ck_assert_int_eq(cvy__buf_queue(&third, &b, false), 0);
+    ck_assert_int_eq(cvy__buf_queue(&third, &other, false), 0);
     ck_assert_uint_eq(cvy_buf_view_count(&third), 1);
     ck_assert_uint_eq(cvy_pool_live(pool), 1);
     holds(&third, "reply 1;reply 2;");
@@ -116,25 +118,54 @@ START_TEST(the_queue_copies_few_bytes_into_its_tail)
 }
 END_TEST
 
+/* B5 */
 START_TEST(the_queue_links_many_bytes)
 {
     put(&b, "small");
     put_pattern(&other, 900);
     const void *place = first_byte(&other);
-    ck_assert_int_eq(cvy__buf_queue(&third, &b), 0);
-    ck_assert_int_eq(cvy__buf_queue(&third, &other), 0);
+    ck_assert_int_eq(cvy__buf_queue(&third, &b, false), 0);
+    ck_assert_int_eq(cvy__buf_queue(&third, &other, false), 0);
     ck_assert_uint_eq(cvy_buf_view_count(&third), 2);
     ck_assert_ptr_eq(third.tail->data, place);
 }
 END_TEST
 
+static bool has_view_at(const cvy_buf_t *buf, const void *place)
+{
+    const cvy_view_t *v = buf->head;
+    while (v && v->data != place)
+        v = v->next;
+    return v != NULL;
+}
+
+/* B5, B6: small for what it pins, and nobody takes it soon */
+START_TEST(the_queue_copies_more_while_it_is_blocked)
+{
+    put_pattern(&b, 100000);
+    ck_assert_int_eq(cvy_buf_move(&third, &b, 1000), 0);
+    cvy_buf_advance(&b, 1);
+    ck_assert_int_eq(cvy_buf_move(&other, &b, 3000), 0);
+    const void *place = first_byte(&other);
+    ck_assert_int_eq(cvy__buf_queue(&third, &other, true), 0);
+    ck_assert_uint_eq(cvy_buf_len(&third), 4000);
+    ck_assert(!has_view_at(&third, place));
+    cvy_buf_advance(&b, 1);
+    ck_assert_int_eq(cvy_buf_move(&other, &b, 5000), 0);
+    place = first_byte(&other);
+    ck_assert_int_eq(cvy__buf_queue(&third, &other, true), 0);
+    ck_assert(has_view_at(&third, place)); /* large enough to be worth what it pins */
+}
+END_TEST
+
+/* B5 */
 START_TEST(the_queue_gathers_tiny_pieces_of_a_shared_segment)
 {
     put_pattern(&b, 1000);
     for (int i = 0; i < 100; i++) {
         ck_assert_int_eq(cvy_buf_move(&other, &b, 1), 0);
         cvy_buf_advance(&b, 1);
-        ck_assert_int_eq(cvy__buf_queue(&third, &other), 0);
+        ck_assert_int_eq(cvy__buf_queue(&third, &other, false), 0);
     }
     ck_assert_uint_eq(cvy_buf_len(&third), 100);
     ck_assert_uint_le(cvy_buf_view_count(&third), 2);
@@ -154,7 +185,7 @@ START_TEST(the_queue_links_when_there_is_no_memory_to_copy)
     ck_assert_int_eq(cvy_buf_slice(&out, &pieces, 0, 1), 0);
     ck_assert_int_eq(cvy_buf_slice(&in, &pieces, 2, 1), 0);
     memory_ends();
-    ck_assert_int_eq(cvy__buf_queue(&out, &in), 0);
+    ck_assert_int_eq(cvy__buf_queue(&out, &in, false), 0);
     memory_returns();
     holds(&out, "ab");
     ck_assert_uint_eq(cvy_buf_view_count(&out), 2);
@@ -199,6 +230,7 @@ START_TEST(compact_leaves_full_segments_and_its_own_work_alone)
 }
 END_TEST
 
+/* B3 */
 START_TEST(compact_without_memory_changes_nothing)
 {
     ck_assert_int_eq(cvy_buf_reserve(&b, 100000), 0);
@@ -220,8 +252,9 @@ int main(void)
                   keep_links_what_fills_its_segment, keep_copies_a_small_view_of_a_large_segment,
                   keep_links_the_neighbour_of_what_is_held, keep_mixes_copies_and_links_in_order,
                   keep_without_memory_changes_nothing, the_queue_copies_few_bytes_into_its_tail,
-                  the_queue_links_many_bytes, the_queue_gathers_tiny_pieces_of_a_shared_segment,
-                  the_queue_links_when_there_is_no_memory_to_copy, compact_frees_a_large_segment_that_little_is_held_of,
+                  the_queue_links_many_bytes, the_queue_copies_more_while_it_is_blocked,
+                  the_queue_gathers_tiny_pieces_of_a_shared_segment, the_queue_links_when_there_is_no_memory_to_copy,
+                  compact_frees_a_large_segment_that_little_is_held_of,
                   compact_leaves_full_segments_and_its_own_work_alone, compact_without_memory_changes_nothing));
     return test_run(suite);
 }

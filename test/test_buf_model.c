@@ -49,6 +49,7 @@ static void drive(const cvy_pool_opts_t *opts, uint64_t seed, uint64_t steps, ui
     drive_fini(&d);
 }
 
+/* B1, B2, B4, B6, B7, B8, B9, B10, B12 */
 START_TEST(a_million_operations_agree_with_the_oracle)
 {
     uint64_t seed = seed_of_the_day();
@@ -89,8 +90,7 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("buf_model");
-    TCase *model = tcase_create("model");
-    tcase_set_timeout(model, 60);
+    TCase *model = test_case("model");
     tcase_add_loop_test(model, a_million_operations_agree_with_the_oracle, 0, 4);
     tcase_add_loop_test(model, operations_agree_with_the_oracle_while_memory_fails_at_random, 0, 4);
     tcase_add_loop_test(model, the_kth_allocation_fails_for_every_k, 0, 4);

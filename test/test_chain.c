@@ -2,8 +2,6 @@
 #include "fixture_chain.h"
 #include "support.h"
 
-#include <ctype.h>
-
 static recorder_t extra, more; /* added by deeds */
 
 static void set_up_chain(void)
@@ -664,86 +662,6 @@ START_TEST(any_change_inside_any_callback_leaves_every_stage_its_life)
 }
 END_TEST
 
-/* STARTTLS: "GO\n" swaps the rest of the stream to rot13, from inside the callback that reads it. C2, C4, E7 */
-
-static void rot13(cvy_buf_t *b, cvy_pool_t *pool)
-{
-    char text[64];
-    size_t n = cvy_buf_read(b, text, sizeof text);
-    for (size_t i = 0; i < n; i++)
-        if (isalpha((unsigned char)text[i])) text[i] = (char)((tolower(text[i]) - 'a' + 13) % 26 + 'a');
-    cvy_buf_fini(b);
-    cvy_buf_init(b, pool);
-    ck_assert_int_eq(cvy_buf_append(b, text, n), 0);
-}
-
-static void rot13_in(cvy_ctx_t *ctx, cvy_buf_t *in)
-{
-    rot13(in, cvy_ctx_pool(ctx));
-    cvy_fire_inbound_bytes(ctx, in);
-}
-
-static void rot13_out(cvy_ctx_t *ctx, cvy_buf_t *out)
-{
-    rot13(out, cvy_ctx_pool(ctx));
-    cvy_fire_outbound_bytes(ctx, out);
-}
-
-static const cvy_stage_t cipher = { .name = "rot13", .on_inbound_bytes = rot13_in, .on_outbound_bytes = rot13_out };
-
-typedef struct starttls {
-    cvy_buf_t held;
-} starttls_t;
-
-static void starttls_bytes(cvy_ctx_t *ctx, cvy_buf_t *in)
-{
-    starttls_t *s = cvy_ctx_state(ctx);
-    size_t end;
-    cvy_buf_append_buf(&s->held, in);
-    if (cvy_buf_find(&s->held, 0, "GO\n", 3, &end)) return;
-    cvy_buf_t before;
-    ck_assert_int_eq(cvy_buf_split(&before, &s->held, end), 0);
-    ck_assert_int_eq(cvy_fire_inbound_bytes(ctx, &before), 0);
-    cvy_buf_advance(&s->held, 3);
-    ck_assert_int_eq(cvy_fire_outbound_copy(ctx, "OK\n", 3), 0);
-    cvy_stage_with_t with = { &cipher, NULL };
-    ck_assert_int_eq(cvy_conveyor_replace(cvy_ctx_conveyor(ctx), cvy_at_ctx(ctx), &with, 1), 0);
-    ck_assert_int_eq(cvy_ctx_stopped(ctx), UV_ECANCELED);
-}
-
-static void starttls_removed(cvy_ctx_t *ctx)
-{
-    starttls_t *s = cvy_ctx_state(ctx);
-    cvy_fire_inbound_bytes(ctx, &s->held);
-}
-
-static const cvy_stage_t starttls = { .name = "starttls",
-                                      .state_size = sizeof(starttls_t),
-                                      .on_inbound_bytes = starttls_bytes,
-                                      .on_removed = starttls_removed };
-
-START_TEST(a_stage_swaps_itself_in_mid_stream_wherever_the_wire_is_cut)
-{
-    static const char wire[] = "hiGO\nuryyb";
-    const size_t n = sizeof wire - 1;
-    for (size_t cut = 0; cut <= n; cut++) {
-        recorder_t app = { .name = "app", .log = &history, .flags = RECORD_KEEP | RECORD_NO_TURNS | RECORD_SILENT };
-        app.rules = (recorder_rule_t[]){ { 0 } };
-        row_t rows[] = { { &starttls, NULL }, { &recorder_stage, &app }, { 0 } };
-        open_conn(rows, NULL);
-        if (cut) cvy_embedded_feed(conn, wire, cut);
-        if (cut < n) cvy_embedded_feed(conn, wire + cut, n - cut);
-        ck_assert(cvy_buf_equal(&app.received, "hihello", 7));
-        cvy_fire_outbound_copy(app.ctx, "hello", 5);
-        cvy_embedded_run(conn);
-        sent_is("OK\nuryyb");
-        ck_assert_ptr_null(cvy_conveyor_find(chain, cvy_at_stage(&starttls)));
-        recorder_fini(&app);
-        ends_clean();
-    }
-}
-END_TEST
-
 int main(void)
 {
     Suite *s = suite_create("chain");
@@ -765,9 +683,8 @@ int main(void)
                   a_stage_removed_by_its_neighbour_gets_nothing_from_the_removing_call_on,
                   nothing_comes_to_a_stage_between_on_added_and_active,
                   a_replacement_may_add_a_helper_in_its_on_added_and_each_gets_active_once,
-                  a_stage_that_removes_itself_while_it_is_added_was_added_and_is_gone,
-                  a_stage_swaps_itself_in_mid_stream_wherever_the_wire_is_cut),
-        tcase_create("any change"),
+                  a_stage_that_removes_itself_while_it_is_added_was_added_and_is_gone),
+        test_case("any change"),
     };
     tcase_add_loop_test(cases[2], any_change_inside_any_callback_leaves_every_stage_its_life, 0,
                         (int)(sizeof kinds / sizeof *kinds));

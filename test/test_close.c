@@ -403,7 +403,7 @@ START_TEST(a_reset_behind_the_end_of_the_stream_is_found_without_a_suspend)
     open_with(&half);
     cvy_embedded_end(e);
     later(15000);
-    t->half_close_deadline = UINT64_MAX;
+    cvy__transport_disarm(t, CVY__DUE_HALF_CLOSE);
     cvy_embedded_reset(e, UV_ECONNRESET);
     later(15000);
     LOG("a: read-closed\na: error ECONNRESET transport\na: inactive\na: removed\nend ECONNRESET\n");

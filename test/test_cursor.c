@@ -40,6 +40,7 @@ static void is_at(size_t want)
     ck_assert_uint_eq(offset, want);
 }
 
+/* B8 */
 START_TEST(reading_moves_the_cursor_and_consumes_nothing)
 {
     cvy_buf_append(&b, "hello, world", 12);
@@ -51,6 +52,7 @@ START_TEST(reading_moves_the_cursor_and_consumes_nothing)
 }
 END_TEST
 
+/* B8 */
 START_TEST(a_short_read_moves_nothing)
 {
     char out[8] = "kept";
@@ -66,7 +68,7 @@ START_TEST(a_short_read_moves_nothing)
 }
 END_TEST
 
-/* The seeds say both that it does and that it does not move. It does not. */
+/* B8: The seeds say both that it does and that it does not move. It does not. */
 START_TEST(an_append_does_not_move_the_cursor)
 {
     cvy_buf_append(&b, "abc", 3);
@@ -80,6 +82,7 @@ START_TEST(an_append_does_not_move_the_cursor)
 }
 END_TEST
 
+/* B8 */
 START_TEST(the_cursor_stays_at_its_byte_when_bytes_leave_in_front)
 {
     cvy_buf_append(&b, "0123456789", 10);
@@ -94,6 +97,7 @@ START_TEST(the_cursor_stays_at_its_byte_when_bytes_leave_in_front)
 }
 END_TEST
 
+/* B8 */
 START_TEST(a_place_already_advanced_past_is_out_of_range)
 {
     size_t offset = 77;
@@ -112,6 +116,7 @@ START_TEST(a_place_already_advanced_past_is_out_of_range)
 }
 END_TEST
 
+/* B8 */
 START_TEST(a_seek_stays_within_the_bytes)
 {
     cvy_buf_append(&b, "abc", 3);
@@ -124,6 +129,7 @@ START_TEST(a_seek_stays_within_the_bytes)
 }
 END_TEST
 
+/* B8 */
 START_TEST(what_replaced_the_bytes_is_not_what_the_cursor_meant)
 {
     size_t offset;
@@ -151,6 +157,7 @@ END_TEST
         is_at(cvy_buf_len(&b) - sizeof v_ + 1);                                    \
     } while (0)
 
+/* B7 */
 START_TEST(integers_are_read_in_both_orders)
 {
     static const uint8_t wire[] = { 0xfe, 0xdc, 0xba, 0x98, 0x76, 0x54, 0x32, 0x10, 0x01 };
@@ -175,6 +182,7 @@ START_TEST(integers_are_read_in_both_orders)
 }
 END_TEST
 
+/* B7 */
 START_TEST(varints_are_read_whole_or_not_at_all)
 {
     uint64_t v = 7;

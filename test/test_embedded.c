@@ -127,6 +127,27 @@ START_TEST(a_reset_overtakes_what_was_fed)
 }
 END_TEST
 
+static void reset_on_bytes(recorder_t *r, cvy_ctx_t *ctx, const char *event, cvy_buf_t *in)
+{
+    (void)r, (void)ctx, (void)in;
+    if (!strcmp(event, "bytes")) cvy_embedded_reset(e, UV_ECONNRESET);
+}
+
+/* T15: what was fed, and the end behind it, when the reset comes while the first of it is delivered */
+START_TEST(a_reset_inside_a_callback_overtakes_the_end)
+{
+    open_with(NULL);
+    cvy_ctx_suspend(a.ctx);
+    feed("one");
+    feed("lost");
+    cvy_embedded_end(e);
+    a.hook = reset_on_bytes;
+    cvy_ctx_resume(a.ctx);
+    turn();
+    LOG("a: inbound-resume\na: bytes 3 one\na: error ECONNRESET transport\na: inactive\na: removed\nend ECONNRESET\n");
+}
+END_TEST
+
 /* T15 */
 START_TEST(a_write_after_a_reset_fails)
 {
@@ -301,7 +322,8 @@ int main(void)
     fixed(ADD_TESTS(suite, "wire", bytes_go_in_and_come_out_by_calls, a_bare_one_drops_what_it_is_fed,
                     a_script_takes_blocks_and_fails_write_by_write, behind_the_end_of_a_script_everything_is_taken,
                     blocked_writes_wait_until_they_are_let_pass, what_is_fed_waits_until_reading_runs,
-                    an_end_comes_when_reading_goes_on, a_reset_overtakes_what_was_fed, a_write_after_a_reset_fails,
+                    an_end_comes_when_reading_goes_on, a_reset_overtakes_what_was_fed,
+                    a_reset_inside_a_callback_overtakes_the_end, a_write_after_a_reset_fails,
                     connecting_ends_once_either_way));
     fixed(ADD_TESTS(suite, "time", calls_inside_a_callback_leave_the_turns_to_the_outermost,
                     time_moves_by_call_and_stops_at_each_timer, what_a_timer_lets_in_is_read_at_its_time,

@@ -23,6 +23,7 @@ START_TEST(frames_of_three_bytes_however_the_stream_was_cut)
 }
 END_TEST
 
+/* M2 */
 START_TEST(end_of_stream_inside_a_frame_is_an_error)
 {
     rig_t r = three;
@@ -34,6 +35,7 @@ START_TEST(end_of_stream_inside_a_frame_is_an_error)
 }
 END_TEST
 
+/* M1 */
 START_TEST(a_frame_has_a_deadline)
 {
     rig_t r = three;
@@ -49,6 +51,7 @@ START_TEST(a_frame_has_a_deadline)
 }
 END_TEST
 
+/* T6, E7 */
 START_TEST(suspended_frames_wait_and_come_in_order)
 {
     rig_t r = three;
@@ -64,6 +67,23 @@ START_TEST(suspended_frames_wait_and_come_in_order)
 }
 END_TEST
 
+/* B6: whoever takes frame after frame, suspending in each, leaves a rest that pinned a whole read */
+START_TEST(the_rest_behind_suspended_frames_pins_no_large_read)
+{
+    static const uint8_t bytes[18005];
+    rig_t r = { .stage = &cvy_fixed_stage, .opts = &(cvy_fixed_opts_t){ .bytes = 3000 } };
+    r.suspend_at = SIZE_MAX;
+    r.no_cache = true;
+    rig_open(&r);
+    rig_feed(&r, bytes, sizeof bytes);
+    for (size_t i = 1; i <= 6; i++)
+        rig_resume(&r);
+    ck_assert_uint_eq(r.frames, 6);
+    ck_assert_uint_lt(rig_memory(), 4096);
+    rig_close(&r);
+}
+END_TEST
+
 START_TEST(a_length_that_can_not_be_is_refused)
 {
     static const cvy_fixed_opts_t bad[] = { { .bytes = 0 }, { .bytes = -1 }, { .bytes = 1, .deadline_ms = -2 } };
@@ -75,6 +95,7 @@ START_TEST(a_length_that_can_not_be_is_refused)
 }
 END_TEST
 
+/* M3 */
 START_TEST(any_allocation_may_fail)
 {
     rig_t r = three;
@@ -88,7 +109,8 @@ int main(void)
 {
     Suite *s = suite_create("fixed");
     ADD_TESTS(s, "fixed", frames_of_three_bytes_however_the_stream_was_cut, end_of_stream_inside_a_frame_is_an_error,
-              a_frame_has_a_deadline, suspended_frames_wait_and_come_in_order, a_length_that_can_not_be_is_refused,
+              a_frame_has_a_deadline, suspended_frames_wait_and_come_in_order,
+              the_rest_behind_suspended_frames_pins_no_large_read, a_length_that_can_not_be_is_refused,
               any_allocation_may_fail);
     return test_run(s);
 }

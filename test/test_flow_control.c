@@ -161,6 +161,7 @@ START_TEST(bytes_that_arrive_during_a_drain_go_behind_it)
 }
 END_TEST
 
+/* T8 */
 START_TEST(end_of_stream_waits_behind_what_waits)
 {
     rig_t r = coupled();
@@ -182,6 +183,7 @@ START_TEST(end_of_stream_waits_behind_what_waits)
 }
 END_TEST
 
+/* C4 */
 START_TEST(removed_it_passes_on_what_waits)
 {
     rig_t r = coupled();

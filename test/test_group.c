@@ -166,25 +166,6 @@ START_TEST(sizes_can_be_given_in_words)
 }
 END_TEST
 
-/* M3 */
-START_TEST(any_allocation_of_a_new_group_may_fail)
-{
-    int failures = 0;
-    for (long n = 1; n < 100; n++) {
-        cvy_group_t *group = NULL;
-        cvy__memory_fail(n);
-        int err = cvy_group_new(&group, &(cvy_group_opts_t){ .loops = 3 });
-        bool failed = cvy__memory_failed();
-        cvy__memory_fail(0);
-        ck_assert_int_eq(err, failed ? UV_ENOMEM : 0);
-        cvy_group_free(group);
-        ck_assert_uint_eq(cvy__memory_live(), 0);
-        failures += failed;
-    }
-    ck_assert_int_ge(failures, 7);
-}
-END_TEST
-
 /* SIGPIPE, where it exists */
 #ifdef SIGPIPE
 
@@ -239,10 +220,30 @@ START_TEST(attaching_ignores_sigpipe_only_where_the_default_was_left)
 }
 END_TEST
 
+/* R6: on the thread of cvy_loop_run and cvy_loop_turn, which is the application's */
+START_TEST(running_a_loop_ignores_sigpipe_unless_an_option_says_no)
+{
+    for (int i = 0; i < 4; i++) {
+        cvy_loop_t *loop;
+        struct sigaction now;
+        bool turns = i & 1, leaves = i & 2;
+        cvy_loop_opts_t opts = { .ignore_sigpipe = leaves ? CVY_OFF : 0 };
+        signal(SIGPIPE, SIG_DFL);
+        ck_assert_int_eq(cvy_loop_new(&loop, &opts), 0);
+        if (!turns) cvy_loop_stop(loop);
+        ck_assert_int_eq(turns ? cvy_loop_turn(loop, 0) : cvy_loop_run(loop), 0);
+        ck_assert_int_eq(sigaction(SIGPIPE, NULL, &now), 0);
+        ck_assert(now.sa_handler == (leaves ? SIG_DFL : SIG_IGN));
+        cvy_loop_unref(loop);
+    }
+}
+END_TEST
+
 static void add_signal_tests(Suite *suite)
 {
     ADD_TESTS(suite, "sigpipe", a_loops_own_thread_blocks_sigpipe_and_the_process_keeps_its_default,
-              attaching_ignores_sigpipe_only_where_the_default_was_left);
+              attaching_ignores_sigpipe_only_where_the_default_was_left,
+              running_a_loop_ignores_sigpipe_unless_an_option_says_no);
 }
 
 #else
@@ -261,7 +262,7 @@ int main(void)
         ADD_TESTS(suite, "group", every_loop_is_entered_once_with_its_number, a_started_group_runs_beside_its_caller,
                   an_entry_that_fails_stops_the_group_and_is_its_result, a_group_stopped_before_it_ran_ends_at_once,
                   a_group_that_never_ran_can_be_freed, free_stops_and_joins_a_running_group,
-                  a_task_hops_between_two_loops, sizes_can_be_given_in_words, any_allocation_of_a_new_group_may_fail);
+                  a_task_hops_between_two_loops, sizes_can_be_given_in_words);
     tcase_add_checked_fixture(tc, open_group, end_group);
     add_signal_tests(suite);
     return test_run(suite);

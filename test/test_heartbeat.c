@@ -46,6 +46,7 @@ static void end(cvy_embedded_t *e)
     ck_assert_uint_eq(cvy__memory_live(), 0);
 }
 
+/* M6 */
 START_TEST(after_the_interval_without_a_write_the_bytes_are_sent)
 {
     setup_t s = { .opts =
@@ -61,6 +62,7 @@ START_TEST(after_the_interval_without_a_write_the_bytes_are_sent)
 }
 END_TEST
 
+/* M6 */
 START_TEST(a_write_puts_the_beat_off)
 {
     setup_t s = { .opts =
@@ -101,6 +103,7 @@ START_TEST(without_bytes_a_frame_of_length_zero_is_sent)
 }
 END_TEST
 
+/* T17, M6 */
 START_TEST(a_silent_peer_is_closed_with_timed_out)
 {
     setup_t s = { .opts = &(cvy_heartbeat_opts_t){ .interval_ms = CVY_OFF, .timeout_ms = 100 } };
@@ -130,6 +133,7 @@ START_TEST(the_default_is_a_minute_and_beats_twice_in_it)
 }
 END_TEST
 
+/* M6 */
 START_TEST(a_suspended_connection_is_not_taken_for_dead)
 {
     setup_t s = { .opts = &(cvy_heartbeat_opts_t){ .timeout_ms = 100, .interval_ms = CVY_OFF } };

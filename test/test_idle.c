@@ -6,6 +6,7 @@
 #include <uv.h>
 
 #include "base/memory.h"
+#include "loop/loop.h"
 #include "support.h"
 
 /* One letter per event, capital for the first since activity, behind the clock: "100R 200r". */
@@ -79,6 +80,7 @@ static void pass(cvy_embedded_t *e, int ms)
         cvy_embedded_advance(e, 1);
 }
 
+/* M6 */
 START_TEST(read_idle_counts_from_active_and_repeats)
 {
     log_t l = { 0 };
@@ -88,6 +90,7 @@ START_TEST(read_idle_counts_from_active_and_repeats)
 }
 END_TEST
 
+/* M6 */
 START_TEST(a_read_starts_the_time_anew)
 {
     log_t l = { 0 };
@@ -101,6 +104,27 @@ START_TEST(a_read_starts_the_time_anew)
 }
 END_TEST
 
+/* M6: a read costs a time stamp; the entry stays in the wheel as it is, and only its being due looks at the stamps. */
+START_TEST(reads_and_writes_do_not_touch_the_timer)
+{
+    log_t l = { 0 };
+    cvy_embedded_t *e = open_with(&l, (cvy_idle_opts_t){ .read_ms = 100 });
+    cvy_loop_t *loop = cvy_embedded_loop(e);
+    uint64_t due = cvy__wheel_next(&loop->wheel);
+    for (int i = 0; i < 9; i++) {
+        pass(e, 10);
+        cvy_embedded_feed(e, "x", 1);
+        ck_assert_int_eq(cvy_fire_outbound_copy(l.ctx, "x", 1), 0);
+        cvy_embedded_run(e);
+        ck_assert_uint_eq(cvy__wheel_next(&loop->wheel), due);
+    }
+    pass(e, 10); /* due: it goes to where the last read has put it */
+    ck_assert_uint_eq(cvy__wheel_next(&loop->wheel), 190);
+    close_with(e, &l, "");
+}
+END_TEST
+
+/* M6 */
 START_TEST(write_and_all_have_clocks_of_their_own)
 {
     log_t l = { 0 };
@@ -115,6 +139,7 @@ START_TEST(write_and_all_have_clocks_of_their_own)
 }
 END_TEST
 
+/* M1 */
 START_TEST(off_is_off)
 {
     log_t l = { 0 };
@@ -124,7 +149,7 @@ START_TEST(off_is_off)
 }
 END_TEST
 
-/* A write of many megabytes is not idle while the kernel takes a little of it now and then. */
+/* M6: A write of many megabytes is not idle while the kernel takes a little of it now and then. */
 START_TEST(progress_of_a_large_write_is_activity)
 {
     static char big[60000];
@@ -146,6 +171,7 @@ START_TEST(progress_of_a_large_write_is_activity)
 }
 END_TEST
 
+/* M6 */
 START_TEST(a_blocked_write_is_idle)
 {
     log_t l = { 0 };
@@ -159,6 +185,7 @@ START_TEST(a_blocked_write_is_idle)
 }
 END_TEST
 
+/* M6 */
 START_TEST(while_reading_is_suspended_nothing_is_read_idle)
 {
     log_t l = { 0 };
@@ -176,6 +203,7 @@ START_TEST(while_reading_is_suspended_nothing_is_read_idle)
 }
 END_TEST
 
+/* M6 */
 START_TEST(a_suspend_between_two_looks_counts_as_well)
 {
     log_t l = { 0 };
@@ -191,6 +219,29 @@ START_TEST(a_suspend_between_two_looks_counts_as_well)
 }
 END_TEST
 
+/* M6: "first" says whether anything has happened since the last event */
+START_TEST(an_event_is_the_first_again_after_activity_and_not_after_a_suspend_alone)
+{
+    log_t l = { 0 };
+    cvy_embedded_t *e = open_with(&l, (cvy_idle_opts_t){ .read_ms = 100 });
+    pass(e, 100);
+    cvy_embedded_feed(e, "x", 1); /* in the millisecond of the event, behind it */
+    pass(e, 120);
+    cvy_embedded_feed(e, "x", 1); /* at 220 */
+    cvy_ctx_suspend(l.ctx);
+    pass(e, 30);
+    cvy_ctx_resume(l.ctx);
+    cvy_embedded_run(e);
+    pass(e, 120); /* 370 */
+    cvy_ctx_suspend(l.ctx);
+    pass(e, 30);
+    cvy_ctx_resume(l.ctx);
+    cvy_embedded_run(e);
+    pass(e, 100);
+    close_with(e, &l, "100R 200R 350R 500r");
+}
+END_TEST
+
 START_TEST(after_the_end_of_stream_nothing_is_read_idle)
 {
     log_t l = { 0 };
@@ -202,7 +253,7 @@ START_TEST(after_the_end_of_stream_nothing_is_read_idle)
 }
 END_TEST
 
-/* The stage may be gone when fire returns. */
+/* M6: The stage may be gone when fire returns. */
 START_TEST(an_idle_stage_may_be_removed_in_its_own_event)
 {
     log_t l = { .remove = true };
@@ -259,11 +310,12 @@ int main(void)
 {
     Suite *s = suite_create("idle");
     ADD_TESTS(s, "idle", read_idle_counts_from_active_and_repeats, a_read_starts_the_time_anew,
-              write_and_all_have_clocks_of_their_own, off_is_off, progress_of_a_large_write_is_activity,
-              a_blocked_write_is_idle, while_reading_is_suspended_nothing_is_read_idle,
-              a_suspend_between_two_looks_counts_as_well, after_the_end_of_stream_nothing_is_read_idle,
-              an_idle_stage_may_be_removed_in_its_own_event, a_connection_may_be_closed_in_an_idle_event,
-              one_big_step_of_the_clock_fires_each_span_once, a_late_stage_counts_from_when_it_was_added,
-              times_that_can_not_be_are_refused);
+              reads_and_writes_do_not_touch_the_timer, write_and_all_have_clocks_of_their_own, off_is_off,
+              progress_of_a_large_write_is_activity, a_blocked_write_is_idle,
+              while_reading_is_suspended_nothing_is_read_idle, a_suspend_between_two_looks_counts_as_well,
+              an_event_is_the_first_again_after_activity_and_not_after_a_suspend_alone,
+              after_the_end_of_stream_nothing_is_read_idle, an_idle_stage_may_be_removed_in_its_own_event,
+              a_connection_may_be_closed_in_an_idle_event, one_big_step_of_the_clock_fires_each_span_once,
+              a_late_stage_counts_from_when_it_was_added, times_that_can_not_be_are_refused);
     return test_run(s);
 }

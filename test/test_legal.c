@@ -8,6 +8,7 @@
 #include "fixture_chain.h"
 #include "support.h"
 
+#include <conveyor/credentials.h>
 #include <conveyor/legal.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -487,6 +488,13 @@ static verdict_t do_transport_fd(cvy_ctx_t *ctx)
     return does(cvy_transport_fd(transport, &out) == UV_ENOTSUP); /* this kind has none */
 }
 
+static verdict_t do_transport_peer_credentials(cvy_ctx_t *ctx)
+{
+    (void)ctx;
+    cvy_credentials_t out;
+    return does(cvy_transport_peer_credentials(transport, &out) == UV_ENOTSUP); /* this kind has none */
+}
+
 static verdict_t do_transport_kind(cvy_ctx_t *ctx)
 {
     (void)ctx;
@@ -810,6 +818,5 @@ int main(void)
         from_a_removed_context_each_call_is_as_the_table_says, after_shutdown_completed_each_call_is_as_the_table_says,
         on_another_thread_each_call_that_is_checked_is_as_the_table_says);
     tcase_add_checked_fixture(all, set_up, tear_down);
-    tcase_set_timeout(all, 60);
     return test_run(s);
 }

@@ -1,5 +1,6 @@
 /*
- * What a listener does at its limits: max_connections, descriptors, budgets; and Unix socket files (L3, L6, L7, L9, R9).
+ * What a listener does at its limits: descriptors, budgets; and where ipc:// lives (L3, L7, L9, R9). What every scheme does is in
+ * test_conformance_crowd.c and test_conformance_address.c.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,11 +9,20 @@
 
 #include "base/memory.h"
 #include "base/system.h"
+#include "base/system_socket.h"
 #include "endpoint/listener.h"
 #include "net.h"
 #include "support.h"
 
 #define TCP "tcp://127.0.0.1:0"
+
+#ifndef _WIN32
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 static void dial_many(net_t *n, int count)
 {
@@ -22,87 +32,6 @@ static void dial_many(net_t *n, int count)
     NET_UNTIL(n, n->connected == all);
     net_settle(n);
 }
-
-/* L6 */
-
-static void limit_holds(const char *address)
-{
-    net_t n;
-    net_init(&n);
-    n.quiet = true;
-    n.opts.max_connections = 40; /* goes on at 38 */
-    net_listen(&n, address);
-    dial_many(&n, 45);
-    NET_UNTIL(&n, n.accepted == 40);
-    net_settle(&n);
-    ck_assert_int_eq(n.accepted, 40);
-    ck_assert_uint_eq(cvy_listener_connections(n.listener), 40);
-    uint64_t before = uv_hrtime();
-    net_turn(&n, 30);
-    ck_assert_uint_ge((uv_hrtime() - before) / 1000000, 25); /* those who wait do not wake the loop */
-    cvy_transport_close(n.clients[0], CVY_CLOSE_NOW);
-    NET_UNTIL(&n, cvy_listener_connections(n.listener) == 39);
-    net_settle(&n);
-    cvy_listener_pause(n.listener);
-    cvy_listener_resume(n.listener);
-    net_settle(&n);
-    ck_assert_int_eq(n.accepted, 40); /* not yet, whoever resumes */
-    cvy_transport_close(n.clients[1], CVY_CLOSE_NOW);
-    NET_UNTIL(&n, n.accepted == 42);
-    net_settle(&n);
-    ck_assert_int_eq(n.accepted, 42);
-    net_close_clients(&n);
-    NET_UNTIL(&n, n.accepted == 45);
-    NET_UNTIL(&n, !cvy_listener_connections(n.listener));
-    ck_assert_int_eq(n.errors, 0);
-    net_fini(&n);
-}
-
-START_TEST(at_max_connections_accepting_pauses_and_goes_on_five_percent_below)
-{
-    limit_holds(TCP);
-    limit_holds("inproc://cvy-limit");
-#ifndef _WIN32
-    limit_holds("ipc://cvy-test-limit");
-#endif
-}
-END_TEST
-
-START_TEST(one_connection_at_a_time_is_served_one_after_the_other)
-{
-    net_t n;
-    net_init(&n);
-    n.quiet = true;
-    n.opts.max_connections = 1;
-    net_listen(&n, TCP);
-    dial_many(&n, 6);
-    for (int i = 0; i < 6; i++) {
-        NET_UNTIL(&n, n.accepted == i + 1);
-        net_settle(&n);
-        ck_assert_int_eq(n.accepted, i + 1);
-        ck_assert_uint_eq(cvy_listener_connections(n.listener), 1);
-        size_t before = n.echoed;
-        for (int k = 0; k < 6; k++)
-            if (n.clients[k]) net_write(&n, k, "x");
-        NET_UNTIL(&n, n.echoed > before);
-        for (int k = 0; k < 6; k++) /* whoever is served goes */
-            if (n.clients[k]) {
-                cvy_transport_stats_t stats;
-                cvy_transport_stats(n.clients[k], &stats);
-                if (stats.bytes_read) cvy_transport_close(n.clients[k], CVY_CLOSE_NOW);
-            }
-    }
-    net_fini(&n);
-}
-END_TEST
-
-#ifndef _WIN32
-#include <fcntl.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 /* R9 */
 
@@ -116,6 +45,7 @@ static void count_run(net_t *n, cvy_transport_t *t)
     if (++accepted_at_once > most_at_once) most_at_once = accepted_at_once;
 }
 
+/* R9, L3 */
 START_TEST(at_most_accept_budget_connections_are_accepted_per_turn)
 {
     for (int64_t budget = 0; budget <= 5; budget += 5) {
@@ -174,6 +104,7 @@ static double cpu_seconds(void)
            (double)(use.ru_utime.tv_usec + use.ru_stime.tv_usec) / 1e6;
 }
 
+/* L3 */
 START_TEST(without_descriptors_there_is_one_error_a_pause_and_then_it_goes_on)
 {
     net_t n;
@@ -207,6 +138,7 @@ START_TEST(without_descriptors_there_is_one_error_a_pause_and_then_it_goes_on)
 }
 END_TEST
 
+/* L3 */
 START_TEST(the_next_episode_is_told_again)
 {
     net_t n;
@@ -234,6 +166,7 @@ static void stop_in_error(net_t *n, int err)
     n->listener = NULL;
 }
 
+/* L3 */
 START_TEST(freed_inside_on_error_it_ends)
 {
     net_t n;
@@ -254,6 +187,7 @@ END_TEST
 
 /* L9 */
 
+/* L9 */
 START_TEST(listening_and_accepted_sockets_are_close_on_exec)
 {
     net_t n;
@@ -323,88 +257,7 @@ static bool exists(const char *name)
     return lstat(name, &st) == 0;
 }
 
-/* A file as a process that died leaves it. */
-static void leave_stale(void)
-{
-    struct sockaddr_un address = { .sun_family = AF_UNIX };
-    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-    strcpy(address.sun_path, path);
-    ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
-    close(fd);
-}
-
-START_TEST(a_stale_socket_file_is_replaced)
-{
-    net_t n;
-    net_init(&n);
-    leave_stale();
-    net_listen(&n, uri);
-    dial_many(&n, 1);
-    NET_UNTIL(&n, n.accepted == 1);
-    cvy_listener_shutdown(n.listener, CVY_KEEP);
-    NET_UNTIL(&n, n.shutdowns);
-    ck_assert(!exists(path)); /* ours: removed */
-    net_fini(&n);
-}
-END_TEST
-
-START_TEST(a_live_listeners_file_is_left_alone)
-{
-    net_t n, second;
-    net_init(&n);
-    net_init(&second);
-    net_listen(&n, uri);
-    ck_assert_int_eq(net_try_listen(&second, uri), UV_EADDRINUSE);
-    ck_assert(exists(path));
-    dial_many(&n, 1);
-    net_fini(&second);
-    ck_assert(exists(path));
-    net_fini(&n);
-    ck_assert(!exists(path));
-}
-END_TEST
-
-START_TEST(a_file_that_is_no_socket_is_left_alone)
-{
-    net_t n;
-    net_init(&n);
-    int fd = open(path, O_CREAT | O_WRONLY, 0600);
-    close(fd);
-    ck_assert_int_eq(net_try_listen(&n, uri), UV_EADDRINUSE);
-    ck_assert(exists(path));
-    net_fini(&n);
-    ck_assert(exists(path));
-}
-END_TEST
-
-START_TEST(a_file_that_someone_else_put_there_meanwhile_is_not_removed)
-{
-    net_t n;
-    char aside[160];
-    net_init(&n);
-    net_listen(&n, uri);
-    snprintf(aside, sizeof aside, "%s.old", path);
-    ck_assert_int_eq(rename(path, aside), 0); /* kept, so that its inode is not used again */
-    leave_stale();
-    net_fini(&n);
-    ck_assert(exists(path));
-    unlink(aside);
-}
-END_TEST
-
-START_TEST(mode_bits_are_the_ones_asked_for)
-{
-    net_t n;
-    struct stat st;
-    net_init(&n);
-    n.opts.mode = 0620;
-    net_listen(&n, uri);
-    ck_assert_int_eq(stat(path, &st), 0);
-    ck_assert_int_eq(st.st_mode & 0777, 0620);
-    net_fini(&n);
-}
-END_TEST
-
+/* L9 */
 START_TEST(ipc_names_live_in_the_runtime_directory)
 {
     net_t n;
@@ -419,6 +272,7 @@ START_TEST(ipc_names_live_in_the_runtime_directory)
 }
 END_TEST
 
+/* L9 */
 START_TEST(without_one_in_a_folder_of_the_users_own_that_is_checked)
 {
     net_t n;
@@ -448,6 +302,7 @@ START_TEST(without_one_in_a_folder_of_the_users_own_that_is_checked)
 }
 END_TEST
 
+/* L7 */
 START_TEST(a_full_backlog_of_a_unix_socket_is_waited_for)
 {
     net_t n;
@@ -488,31 +343,19 @@ START_TEST(a_full_inproc_backlog_refuses)
 }
 END_TEST
 
-START_TEST(an_inproc_name_in_use_is_eaddrinuse)
-{
-    net_t n, second;
-    net_init(&n);
-    net_init(&second);
-    net_listen(&n, "inproc://cvy-once");
-    ck_assert_int_eq(net_try_listen(&second, "inproc://cvy-once"), UV_EADDRINUSE);
-    net_fini(&n);
-    ck_assert_int_eq(cvy_listener_start(second.listener), 0);
-    net_fini(&second);
-}
-END_TEST
-
 START_TEST(reuse_port_is_to_be_had_or_says_so) /* L5 */
 {
     net_t n;
     net_init(&n);
     n.opts.reuse_port = 1;
-#ifdef __linux__
-    net_listen(&n, TCP);
-    dial_many(&n, 3);
-    NET_UNTIL(&n, n.accepted == 3);
-#else
-    ck_assert_int_eq(net_try_listen(&n, TCP), UV_ENOTSUP);
-#endif
+    if (cvy__has_balancing()) {
+        net_listen(&n, TCP);
+        for (int i = 0; i < 3; i++)
+            ck_assert_int_eq(net_dial(&n, NULL), 0);
+        NET_UNTIL(&n, n.accepted == 3);
+    } else {
+        ck_assert_int_eq(net_try_listen(&n, TCP), UV_ENOTSUP);
+    }
     net_fini(&n);
 }
 END_TEST
@@ -520,24 +363,17 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("listener_limits");
-    tcase_set_timeout(
-        ADD_TESTS(suite, "connections", at_max_connections_accepting_pauses_and_goes_on_five_percent_below,
-                  one_connection_at_a_time_is_served_one_after_the_other, reuse_port_is_to_be_had_or_says_so),
-        30);
-    ADD_TESTS(suite, "inproc", a_full_inproc_backlog_refuses, an_inproc_name_in_use_is_eaddrinuse);
+    ADD_TESTS(suite, "connections", reuse_port_is_to_be_had_or_says_so);
+    ADD_TESTS(suite, "inproc", a_full_inproc_backlog_refuses);
 #ifndef _WIN32
     ADD_TESTS(suite, "sockets", at_most_accept_budget_connections_are_accepted_per_turn,
               listening_and_accepted_sockets_are_close_on_exec, all_of_ipv6_takes_ipv4_too_unless_it_must_not);
     if (can_run_out())
-        tcase_set_timeout(ADD_TESTS(suite, "descriptors",
-                                    without_descriptors_there_is_one_error_a_pause_and_then_it_goes_on,
-                                    the_next_episode_is_told_again, freed_inside_on_error_it_ends),
-                          30);
-    TCase *files = ADD_TESTS(
-        suite, "files", a_stale_socket_file_is_replaced, a_live_listeners_file_is_left_alone,
-        a_file_that_is_no_socket_is_left_alone, a_file_that_someone_else_put_there_meanwhile_is_not_removed,
-        mode_bits_are_the_ones_asked_for, ipc_names_live_in_the_runtime_directory,
-        without_one_in_a_folder_of_the_users_own_that_is_checked, a_full_backlog_of_a_unix_socket_is_waited_for);
+        ADD_TESTS(suite, "descriptors", without_descriptors_there_is_one_error_a_pause_and_then_it_goes_on,
+                  the_next_episode_is_told_again, freed_inside_on_error_it_ends);
+    TCase *files = ADD_TESTS(suite, "files", ipc_names_live_in_the_runtime_directory,
+                             without_one_in_a_folder_of_the_users_own_that_is_checked,
+                             a_full_backlog_of_a_unix_socket_is_waited_for);
     tcase_add_checked_fixture(files, make_folder, remove_folder);
 #endif
     return test_run(suite);

@@ -80,6 +80,7 @@ static void log_for_ever(void *arg)
         cvy__log(CVY_LOG_INFO, "line");
 }
 
+/* M7 */
 START_TEST(the_hook_can_be_changed_while_others_log)
 {
     uv_thread_t threads[2];

@@ -402,6 +402,5 @@ int main(void)
     TCase *threads = ADD_TESTS(suite, "threads", a_pool_may_go_while_its_segments_come_back,
                                foreign_memory_is_freed_by_the_last_thread);
     tcase_add_loop_test(threads, shared_segments_are_released_by_whichever_thread_is_last, 0, 2);
-    tcase_set_timeout(threads, 60);
     return test_run(suite);
 }

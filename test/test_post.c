@@ -9,7 +9,7 @@
 #include "loop/loop.h"
 
 #define PRODUCERS 8
-#define EACH      100000
+#define EACH      50000
 
 typedef struct numbered {
     cvy_task_t task;
@@ -187,6 +187,40 @@ START_TEST(a_task_may_post_itself_again)
 }
 END_TEST
 
+static cvy_timer_t last;
+
+static void post_for_ever(cvy_task_t *task, int status)
+{
+    if (!status && !ran) cvy_timer_start(&last, 20); /* when all are at it */
+    if (!status && ran++ < 10000000) cvy_loop_post(loop, task);
+}
+
+static void fire_for_ever(cvy_timer_t *timer)
+{
+    cvy_timer_start(timer, 0);
+}
+
+static void stop_the_loop(cvy_timer_t *timer)
+{
+    cvy_loop_stop(timer->loop);
+}
+
+/* R9: without budgets the tasks, or the first timer, would have the loop for themselves. */
+START_TEST(tasks_and_timers_that_never_end_starve_no_other)
+{
+    cvy_task_t task = { .run = post_for_ever };
+    cvy_timer_t busy;
+    cvy_timer_init(&busy, loop, fire_for_ever, NULL);
+    cvy_timer_init(&last, loop, stop_the_loop, NULL);
+    cvy_timer_start(&busy, 0);
+    ck_assert_int_eq(cvy_loop_post(loop, &task), 0);
+    ck_assert_int_eq(cvy_loop_run(loop), 0);
+    ck_assert_int_gt(ran, 0);
+    ck_assert_int_lt(ran, 10000000);
+    cvy_timer_stop(&busy);
+}
+END_TEST
+
 /* R2 */
 START_TEST(a_post_after_stop_is_refused_and_never_runs)
 {
@@ -222,6 +256,7 @@ START_TEST(what_waits_is_cancelled_once_when_the_loop_ends)
 }
 END_TEST
 
+/* R3 */
 START_TEST(a_delayed_post_runs_not_before_its_time_and_in_order)
 {
     cvy_loop_t *embedded;
@@ -381,15 +416,15 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("post");
-    TCase *tc = ADD_TESTS(suite, "posts", posts_of_many_threads_run_once_and_in_each_ones_order,
-                          a_burst_costs_one_wake_up, a_turn_runs_at_most_its_budget_and_the_next_one_does_not_wait,
-                          slow_tasks_end_their_turn_after_a_millisecond, a_task_may_post_itself_again,
-                          a_post_after_stop_is_refused_and_never_runs, what_waits_is_cancelled_once_when_the_loop_ends,
-                          a_delayed_post_runs_not_before_its_time_and_in_order,
-                          a_queued_post_keeps_an_attached_loop_alive, a_task_that_stops_the_loop_is_the_last_to_run,
-                          the_end_waits_for_a_wake_up_that_is_under_way_and_lets_no_other_begin,
-                          stop_races_with_posts_and_nothing_is_lost);
+    TCase *tc =
+        ADD_TESTS(suite, "posts", posts_of_many_threads_run_once_and_in_each_ones_order, a_burst_costs_one_wake_up,
+                  a_turn_runs_at_most_its_budget_and_the_next_one_does_not_wait,
+                  slow_tasks_end_their_turn_after_a_millisecond, tasks_and_timers_that_never_end_starve_no_other,
+                  a_task_may_post_itself_again, a_post_after_stop_is_refused_and_never_runs,
+                  what_waits_is_cancelled_once_when_the_loop_ends, a_delayed_post_runs_not_before_its_time_and_in_order,
+                  a_queued_post_keeps_an_attached_loop_alive, a_task_that_stops_the_loop_is_the_last_to_run,
+                  the_end_waits_for_a_wake_up_that_is_under_way_and_lets_no_other_begin,
+                  stop_races_with_posts_and_nothing_is_lost);
     tcase_add_checked_fixture(tc, open_loop, end_loop);
-    tcase_set_timeout(tc, 60);
     return test_run(suite);
 }

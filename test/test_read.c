@@ -60,10 +60,10 @@ START_TEST(suspended_inside_a_read_no_more_reads_follow)
 {
     a.rules = (const recorder_rule_t[]){ { "bytes", 2, RECORD_SUSPEND, NULL, 0 }, { 0 } };
     open_with(NULL);
-    cvy__loop_enter(t->loop);
+    cvy__loop_enter(t->conveyor.loop);
     for (int i = 0; i < 5; i++)
         feed("x");
-    cvy__loop_leave(t->loop);
+    cvy__loop_leave(t->conveyor.loop);
     turn();
     LOG("a: bytes 1 x\na: bytes 1 x\n");
     cvy_ctx_resume(a.ctx);
@@ -183,11 +183,11 @@ START_TEST(read_closed_comes_behind_all_bytes_and_closes_gracefully)
 {
     a.rules = (const recorder_rule_t[]){ { "read-closed", 1, RECORD_WRITE, "bye", 0 }, { 0 } };
     open_with(NULL);
-    cvy__loop_enter(t->loop);
+    cvy__loop_enter(t->conveyor.loop);
     feed("one");
     feed("two");
     cvy_embedded_end(e);
-    cvy__loop_leave(t->loop);
+    cvy__loop_leave(t->conveyor.loop);
     turn();
     LOG("a: bytes 3 one\na: bytes 3 two\na: read-closed\na: out-close graceful 0\na: inactive\na: removed\nend 0\n");
     ck_assert(cvy_buf_equal(cvy_embedded_sent(e), "bye", 3));
@@ -200,11 +200,11 @@ START_TEST(read_closed_waits_while_reading_is_suspended)
 {
     a.rules = (const recorder_rule_t[]){ { "bytes", 1, RECORD_SUSPEND, NULL, 0 }, { 0 } };
     open_with(NULL);
-    cvy__loop_enter(t->loop);
+    cvy__loop_enter(t->conveyor.loop);
     feed("one");
     feed("two");
     cvy_embedded_end(e);
-    cvy__loop_leave(t->loop);
+    cvy__loop_leave(t->conveyor.loop);
     turn();
     LOG("a: bytes 3 one\n");
     cvy_ctx_resume(a.ctx);
@@ -270,10 +270,10 @@ START_TEST(a_turn_reads_at_most_its_budget)
 {
     a.flags = RECORD_NO_BYTES;
     open_with(NULL);
-    cvy__loop_enter(t->loop);
+    cvy__loop_enter(t->conveyor.loop);
     for (int i = 0; i < 1000; i++)
         feed("x");
-    cvy__loop_leave(t->loop);
+    cvy__loop_leave(t->conveyor.loop);
     turn();
     ck_assert_uint_eq(a.bytes, 1000);
     ck_assert_int_eq(recorder_seen(&a, "read-complete"), 63); /* 62 turns of 16, one of 8 */
@@ -287,10 +287,10 @@ START_TEST(a_turn_reads_at_most_its_bytes)
     static char big[300000];
     a.flags = RECORD_NO_BYTES;
     open_with(NULL);
-    cvy__loop_enter(t->loop);
+    cvy__loop_enter(t->conveyor.loop);
     for (int i = 0; i < 16; i++)
         cvy_embedded_feed(e, big, sizeof big);
-    cvy__loop_leave(t->loop);
+    cvy__loop_leave(t->conveyor.loop);
     turn();
     ck_assert_uint_eq(a.bytes, 16 * sizeof big);
     ck_assert_int_eq(recorder_seen(&a, "read-complete"), 4); /* four reads pass 1 MiB */
@@ -302,22 +302,39 @@ START_TEST(budgets_are_options_and_can_be_turned_off)
 {
     a.flags = RECORD_SILENT;
     open_with(&(cvy_transport_opts_t){ .read_budget = CVY_OFF, .read_budget_bytes = CVY_OFF });
-    cvy__loop_enter(t->loop);
+    cvy__loop_enter(t->conveyor.loop);
     for (int i = 0; i < 1000; i++)
         feed("x");
-    cvy__loop_leave(t->loop);
+    cvy__loop_leave(t->conveyor.loop);
     turn();
     ck_assert_int_eq(recorder_seen(&a, "bytes"), 1000);
     ck_assert_int_eq(recorder_seen(&a, "read-complete"), 1);
     finish();
     a.seen[2] = a.seen[3] = 0; /* bytes, read-complete */
     open_with(&(cvy_transport_opts_t){ .read_budget = 3 });
-    cvy__loop_enter(t->loop);
+    cvy__loop_enter(t->conveyor.loop);
     for (int i = 0; i < 7; i++)
         feed("x");
-    cvy__loop_leave(t->loop);
+    cvy__loop_leave(t->conveyor.loop);
     turn();
     ck_assert_int_eq(recorder_seen(&a, "read-complete"), 3);
+}
+END_TEST
+
+/* E3, E4: a stage that acts on read-complete must not miss the last bytes' because the end came with them */
+START_TEST(read_complete_comes_before_read_closed)
+{
+    a.flags = 0;
+    a.rules = (const recorder_rule_t[]){ { "read-complete", 0, RECORD_WRITE, "answer", 0 }, { 0 } };
+    open_with(NULL);
+    cvy__loop_enter(t->conveyor.loop);
+    feed("x");
+    cvy_embedded_end(e);
+    cvy__loop_leave(t->conveyor.loop);
+    turn();
+    LOG("a: bytes 1 x\na: read-complete\na: read-closed\na: flush\na: out-close graceful 0\n"
+        "a: inactive\na: removed\nend 0\n");
+    ck_assert_uint_eq(sent(), 6);
 }
 END_TEST
 
@@ -327,10 +344,10 @@ START_TEST(read_complete_comes_once_per_turn)
     a.flags = 0;
     a.rules = (const recorder_rule_t[]){ { "bytes", 0, RECORD_WRITE, "y", 0 }, { 0 } };
     open_as(&(cvy_embedded_opts_t){ .loop = &(cvy_loop_opts_t){ .flush_limit = 1 } });
-    cvy__loop_enter(t->loop);
+    cvy__loop_enter(t->conveyor.loop);
     feed("x");
     feed("x");
-    cvy__loop_leave(t->loop);
+    cvy__loop_leave(t->conveyor.loop);
     turn();
     ck_assert_int_eq(recorder_seen(&a, "read-complete"), 1);
     ck_assert_uint_eq(sent(), 2);
@@ -338,10 +355,10 @@ START_TEST(read_complete_comes_once_per_turn)
     feed("x");
     ck_assert_int_eq(recorder_seen(&a, "read-complete"), 2);
     for (int i = 0; i < 3; i++) { /* several callbacks of the system in a turn */
-        cvy__loop_enter(t->loop);
+        cvy__loop_enter(t->conveyor.loop);
         cvy_buf_t in = next_bytes(1);
         cvy__transport_read_buf(t, &in);
-        cvy__loop_leave(t->loop);
+        cvy__loop_leave(t->conveyor.loop);
     }
     ck_assert_uint_ge(sent(), 4); /* the first of them flushed early */
     ck_assert_int_eq(recorder_seen(&a, "read-complete"), 2);
@@ -421,7 +438,7 @@ int main(void)
                     a_reset_is_an_error_and_never_the_end_of_the_stream,
                     codes_of_the_system_become_those_of_the_contract));
     fixed(ADD_TESTS(suite, "turn", a_turn_reads_at_most_its_budget, a_turn_reads_at_most_its_bytes,
-                    budgets_are_options_and_can_be_turned_off, read_complete_comes_once_per_turn,
-                    bytes_that_no_stage_took_are_counted_and_logged_once));
+                    budgets_are_options_and_can_be_turned_off, read_complete_comes_before_read_closed,
+                    read_complete_comes_once_per_turn, bytes_that_no_stage_took_are_counted_and_logged_once));
     return test_run(suite);
 }

@@ -45,6 +45,7 @@ static char *read_text(cvy_buf_t *out, const char *text)
     return base;
 }
 
+/* M5 */
 START_TEST(an_unused_slab_holds_nothing)
 {
     ck_assert_uint_eq(cvy_pool_live(pool), 0);
@@ -53,6 +54,7 @@ START_TEST(an_unused_slab_holds_nothing)
 }
 END_TEST
 
+/* M4 */
 START_TEST(the_slab_starts_over_when_nobody_kept_it)
 {
     char *place = read_text(&lent, "first");
@@ -141,6 +143,7 @@ START_TEST(a_lend_without_memory_loses_nothing)
 }
 END_TEST
 
+/* M3 */
 START_TEST(a_first_read_without_memory_says_so)
 {
     char *base;

@@ -40,6 +40,7 @@ START_TEST(a_stale_name_never_finds_the_slots_next_tenant)
 }
 END_TEST
 
+/* R2 */
 START_TEST(names_never_given_find_nothing)
 {
     ck_assert_ptr_null(cvy__slots_find(loop, 0));
@@ -51,6 +52,7 @@ START_TEST(names_never_given_find_nothing)
 }
 END_TEST
 
+/* R2 */
 START_TEST(a_used_up_slot_is_never_used_again)
 {
     int a;
@@ -79,6 +81,28 @@ START_TEST(slots_do_not_move_while_others_are_added)
 }
 END_TEST
 
+/* R1: a loop finds all that live on it, whoever comes and goes while it looks */
+START_TEST(all_that_are_taken_are_found_once)
+{
+    enum { MANY = 200 };
+    uint64_t ids[MANY], id;
+    int objects[MANY + 1], found = 0;
+    uint32_t at = 0;
+    ck_assert_ptr_null(cvy__slots_next(loop, &at));
+    for (int i = 0; i < MANY; i++)
+        ck_assert_int_eq(cvy__slots_add(loop, &objects[i], &ids[i]), 0);
+    for (int i = 0; i < MANY; i += 2)
+        cvy__slots_remove(loop, ids[i]);
+    for (int *object; (object = cvy__slots_next(loop, &at)); found++) {
+        ck_assert_int_eq((object - objects) % 2, 1);
+        cvy__slots_remove(loop, ids[object - objects]);
+        if (found % 2) continue; /* it takes the one that has just become free, which was looked at */
+        ck_assert_int_eq(cvy__slots_add(loop, &objects[MANY], &id), 0);
+    }
+    ck_assert_int_eq(found, MANY / 2);
+}
+END_TEST
+
 /* T5: posted bytes count when they are posted */
 START_TEST(reservations_stop_when_the_limit_is_exceeded)
 {
@@ -86,15 +110,15 @@ START_TEST(reservations_stop_when_the_limit_is_exceeded)
     uint64_t id;
     ck_assert_int_eq(cvy__slots_add(loop, &a, &id), 0);
     cvy__slot_t *slot = cvy__slots_at(loop, id);
-    atomic_store(&slot->limit, 100);
+    atomic_store(&slot->room, 100);
     ck_assert_int_eq(cvy__slot_reserve(loop, id, 1000), 0); /* one of any size while there is room */
     ck_assert_int_eq(cvy__slot_reserve(loop, id, 1), UV_ENOBUFS);
     cvy__slot_release(loop, id, 1000);
-    atomic_store(&slot->queued, 101);
+    atomic_store(&slot->room, -1);
     ck_assert_int_eq(cvy__slot_reserve(loop, id, 1), UV_ENOBUFS);
-    atomic_store(&slot->queued, 100);
+    atomic_store(&slot->room, 0);
     ck_assert_int_eq(cvy__slot_reserve(loop, id, 1), 0);
-    atomic_store(&slot->limit, UINT64_MAX);
+    atomic_store(&slot->room, INT64_MAX);
     ck_assert_int_eq(cvy__slot_reserve(loop, id, UINT64_MAX), UV_ENOBUFS); /* sums do not wrap */
     cvy__slot_release(loop, id, 1);
     ck_assert_uint_eq(atomic_load(&slot->posted), 0);
@@ -149,10 +173,11 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("slots");
-    TCase *tc = ADD_TESTS(suite, "slots", a_stale_name_never_finds_the_slots_next_tenant,
-                          names_never_given_find_nothing, a_used_up_slot_is_never_used_again,
-                          slots_do_not_move_while_others_are_added, reservations_stop_when_the_limit_is_exceeded,
-                          no_memory_for_a_slot_is_an_error, posted_bytes_come_back_to_zero_while_tenants_change);
+    TCase *tc =
+        ADD_TESTS(suite, "slots", a_stale_name_never_finds_the_slots_next_tenant, names_never_given_find_nothing,
+                  a_used_up_slot_is_never_used_again, slots_do_not_move_while_others_are_added,
+                  all_that_are_taken_are_found_once, reservations_stop_when_the_limit_is_exceeded,
+                  no_memory_for_a_slot_is_an_error, posted_bytes_come_back_to_zero_while_tenants_change);
     tcase_add_checked_fixture(tc, open_loop, end_loop);
     return test_run(suite);
 }

@@ -693,9 +693,7 @@ int main(void)
                   a_stage_whose_on_added_failed_suspends_nothing_and_fires_no_timer),
         ADD_TESTS(s, "memory", any_allocation_may_fail_and_costs_at_most_this_connection),
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         tcase_add_checked_fixture(cases[i], set_up, tear_down);
-        tcase_set_timeout(cases[i], 60);
-    }
     return test_run(s);
 }

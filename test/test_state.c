@@ -135,10 +135,10 @@ START_TEST(reading_to_error_to_closed)
 {
     look_on("error");
     open_with(NULL);
-    cvy__loop_enter(t->loop);
+    cvy__loop_enter(t->conveyor.loop);
     cvy__transport_read_error(t, UV_ECONNRESET);
     expect(E, CVY_WRITE_IDLE);
-    cvy__loop_leave(t->loop);
+    cvy__loop_leave(t->conveyor.loop);
     ended();
     ck_assert_int_eq(seen_read, C);
 }
@@ -234,10 +234,10 @@ END_TEST
 
 static void fail_write(void)
 {
-    cvy__loop_enter(t->loop);
+    cvy__loop_enter(t->conveyor.loop);
     cvy__transport_wrote(t, 0, UV_ECONNRESET);
     expect(R, CVY_WRITE_ERROR);
-    cvy__loop_leave(t->loop);
+    cvy__loop_leave(t->conveyor.loop);
     ended();
     finish();
 }
@@ -271,9 +271,9 @@ static void try_edge(bool reading, int from, int to)
     else
         t->write_state = (uint8_t)from;
     if (reading)
-        cvy__transport_set_read(t, (cvy_read_state_t)to, "test");
+        cvy__transport_set_read(t, (cvy_read_state_t)to, "");
     else
-        cvy__transport_set_write(t, (cvy_write_state_t)to, "test");
+        cvy__transport_set_write(t, (cvy_write_state_t)to, "");
 }
 
 static void nth_edge(int i, bool *reading, int *from, int *to)
@@ -352,7 +352,7 @@ int main(void)
 #elif !defined(_WIN32)
     const char *fork = getenv("CK_FORK");
     if (!fork || strcmp(fork, "no") != 0) { /* it ends the process */
-        TCase *illegal = fixed(tcase_create("illegal"));
+        TCase *illegal = fixed(test_case("illegal"));
         tcase_add_loop_test_raise_signal(illegal, every_illegal_edge_asserts, SIGABRT, 0, EDGES);
         suite_add_tcase(suite, illegal);
     }

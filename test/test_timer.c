@@ -280,17 +280,36 @@ START_TEST(stopping_the_first_timer_outside_any_callback_arms_the_next_at_once)
 }
 END_TEST
 
+/* R4: what was kicked for it is at rest again */
+START_TEST(a_timer_started_for_now_and_stopped_leaves_the_loop_asleep)
+{
+    cvy_loop_t *real;
+    cvy_timer_t a, b;
+    ck_assert_int_eq(cvy_loop_new(&real, NULL), 0);
+    cvy_timer_init(&a, real, stop_loop, NULL);
+    cvy_timer_init(&b, real, note, NULL);
+    cvy_timer_start(&b, 0);
+    cvy_timer_stop(&b);
+    cvy_timer_start(&a, 100);
+    ck_assert_int_eq(cvy_loop_run(real), 0);
+    ck_assert_int_eq(fired, 1);
+    ck_assert_uint_le(real->turns, 4); /* the stop's own turns */
+    cvy_loop_unref(real);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("timer");
-    TCase *tc = ADD_TESTS(
-        suite, "timer", timers_fire_in_order_of_their_due_time, a_stopped_timer_does_not_fire,
-        a_timer_started_again_counts_anew, a_timer_stopped_by_one_of_the_same_millisecond_does_not_fire,
-        a_timer_may_start_itself_again, a_timer_that_restarts_itself_for_now_can_not_hold_the_clock,
-        the_longest_delay_never_fires, armed_timers_of_the_application_keep_the_loop_alive_and_ours_do_not,
-        each_timer_settles_before_the_next_fires, a_timer_on_libuv_fires_not_before_its_time_and_once,
-        no_more_timers_than_the_budget_fire_in_a_turn,
-        stopping_the_first_timer_outside_any_callback_arms_the_next_at_once, the_loop_wakes_only_for_what_is_due);
+    TCase *tc =
+        ADD_TESTS(suite, "timer", timers_fire_in_order_of_their_due_time, a_stopped_timer_does_not_fire,
+                  a_timer_started_again_counts_anew, a_timer_stopped_by_one_of_the_same_millisecond_does_not_fire,
+                  a_timer_may_start_itself_again, a_timer_that_restarts_itself_for_now_can_not_hold_the_clock,
+                  the_longest_delay_never_fires, armed_timers_of_the_application_keep_the_loop_alive_and_ours_do_not,
+                  each_timer_settles_before_the_next_fires, a_timer_on_libuv_fires_not_before_its_time_and_once,
+                  no_more_timers_than_the_budget_fire_in_a_turn,
+                  stopping_the_first_timer_outside_any_callback_arms_the_next_at_once,
+                  the_loop_wakes_only_for_what_is_due, a_timer_started_for_now_and_stopped_leaves_the_loop_asleep);
     tcase_add_checked_fixture(tc, open_loop, end_loop);
     return test_run(suite);
 }

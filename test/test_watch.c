@@ -81,6 +81,7 @@ static void on_write(cvy_watch_t *watch, int status, void *arg)
     writes[index_of(watch)]++;
 }
 
+/* R8 */
 START_TEST(a_readable_descriptor_calls_back_in_every_turn_until_unwatched)
 {
     ck_assert_int_eq(cvy_watch_read(watches[0], on_read, NULL), 0);

@@ -238,6 +238,31 @@ START_TEST(a_kind_without_an_end_of_stream_closes)
 }
 END_TEST
 
+static void end_our_side(cvy_ctx_t *ctx)
+{
+    cvy_transport_shutdown_write(cvy_ctx_transport(ctx));
+}
+
+/* T1: shutdown_write lets stages flush first; where one of them does the same, and the kind is done at once, ours is the second. */
+START_TEST(ending_our_side_inside_the_flush_of_that_call_is_the_same_end)
+{
+    static const cvy_stage_t ends = { .name = "ends", .on_outbound_flush = end_our_side };
+    dial_t d;
+    dial_init(&d);
+    d.ops.on_connect_writable = NULL;
+    ck_assert_int_eq(open_on(&d, loop, fds[0]), 0);
+    while (!d.told)
+        cvy_loop_turn(loop, 100);
+    ck_assert_int_eq(cvy_conveyor_add_last(cvy_transport_conveyor(d.t), &ends, NULL, NULL), 0);
+    ck_assert_int_eq(cvy_transport_shutdown_write(d.t), 0);
+    ck_assert_int_eq(cvy_transport_write_state(d.t), CVY_WRITE_SHUT);
+    cvy_transport_close(d.t, CVY_CLOSE_NOW);
+    while (d.t)
+        cvy_loop_turn(loop, 100);
+    ck_assert_int_eq(d.cause, 0);
+}
+END_TEST
+
 /* The loop ends while it is connecting: closed once, nobody is told of a connection. */
 START_TEST(a_loop_that_ends_closes_what_is_connecting)
 {
@@ -257,10 +282,11 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("watched");
-    TCase *tc = ADD_TESTS(suite, "watched", connecting_ends_when_the_kind_says_so, connecting_that_fails_is_told_once,
-                          an_init_that_fails_is_the_result, a_failed_call_leaves_the_descriptor,
-                          closing_inside_init_is_a_cancelled_call, closing_inside_a_late_init_closes_the_descriptor,
-                          a_kind_without_an_end_of_stream_closes, a_loop_that_ends_closes_what_is_connecting);
+    TCase *tc = ADD_TESTS(
+        suite, "watched", connecting_ends_when_the_kind_says_so, connecting_that_fails_is_told_once,
+        an_init_that_fails_is_the_result, a_failed_call_leaves_the_descriptor, closing_inside_init_is_a_cancelled_call,
+        closing_inside_a_late_init_closes_the_descriptor, a_kind_without_an_end_of_stream_closes,
+        ending_our_side_inside_the_flush_of_that_call_is_the_same_end, a_loop_that_ends_closes_what_is_connecting);
     tcase_add_checked_fixture(tc, set_up, tear_down);
     return test_run(suite);
 }

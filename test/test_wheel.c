@@ -99,7 +99,7 @@ static void fire_all(void)
     ck_assert(model_next() > now);
 }
 
-/* MA3, R9 */
+/* M6: MA3, R9 */
 START_TEST(wheel_agrees_with_a_sorted_list)
 {
     const char *given = getenv("SEED");
@@ -138,7 +138,7 @@ START_TEST(wheel_agrees_with_a_sorted_list)
 }
 END_TEST
 
-/* R4: no wake-up but for what is due */
+/* M6, R4: no wake-up but for what is due */
 START_TEST(next_is_the_exact_due_time_of_the_first_entry)
 {
     seed = 42;
@@ -171,6 +171,7 @@ static void add_plain(probe_t *p, uint64_t due)
     cvy__wheel_add(&wheel, &p->entry, now);
 }
 
+/* M6 */
 START_TEST(due_beyond_the_range_waits_and_fires_in_time)
 {
     reset(12345);

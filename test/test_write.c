@@ -208,8 +208,8 @@ START_TEST(a_ticket_may_write_and_flush_again_without_keeping_the_loop)
     below(3);
     cvy_transport_flush(t, chain, &left);
     cvy_transport_flush(t, chain, &other);
-    cvy__loop_enter(t->loop);
-    cvy__loop_leave(t->loop);
+    cvy__loop_enter(t->conveyor.loop);
+    cvy__loop_leave(t->conveyor.loop);
     ck_assert_int_gt(left, 300); /* one callback's end runs bounded passes, and lets others have a turn */
     ck_assert_int_eq(other, 0);
     turn();
@@ -401,9 +401,10 @@ static uint64_t turn_of_resume;
 static void again_on_resume(recorder_t *r, cvy_ctx_t *ctx, const char *event, cvy_buf_t *in)
 {
     (void)in;
-    if (!strcmp(event, "outbound-suspend") && turn_of_resume) ck_assert_uint_gt(t->loop->turns, turn_of_resume);
+    if (!strcmp(event, "outbound-suspend") && turn_of_resume)
+        ck_assert_uint_gt(t->conveyor.loop->turns, turn_of_resume);
     if (strcmp(event, "outbound-resume") || recorder_seen(r, event) > 20) return;
-    turn_of_resume = t->loop->turns;
+    turn_of_resume = t->conveyor.loop->turns;
     below(300);
     ck_assert(!cvy_ctx_writable(ctx)); /* the flush of this same turn undoes the crossing, but we were told */
 }
@@ -537,12 +538,12 @@ START_TEST(a_turn_gathers_all_its_writes_in_one)
                                          { "bytes", 0, RECORD_WRITE, NULL, 3000 },
                                          { 0 } };
     open_with(NULL);
-    cvy__loop_enter(t->loop);
+    cvy__loop_enter(t->conveyor.loop);
     feed("1");
     feed("2");
     feed("3");
     ck_assert_uint_eq(cvy_embedded_write_calls(e), 0);
-    cvy__loop_leave(t->loop);
+    cvy__loop_leave(t->conveyor.loop);
     turn();
     ck_assert_uint_eq(sent(), 3 * 3004);
     ck_assert_uint_eq(cvy_embedded_write_calls(e), 1);
@@ -585,10 +586,10 @@ END_TEST
 START_TEST(enough_waiting_transports_do_not_wait_for_the_end_of_the_turn)
 {
     open_as(&(cvy_embedded_opts_t){ .loop = &(cvy_loop_opts_t){ .flush_limit = 1 } });
-    cvy__loop_enter(t->loop);
+    cvy__loop_enter(t->conveyor.loop);
     below(5);
     ck_assert_uint_eq(sent(), 0);
-    cvy__loop_leave(t->loop);
+    cvy__loop_leave(t->conveyor.loop);
     wire_has(5);
 }
 END_TEST
@@ -743,17 +744,16 @@ int main(void)
                     a_write_above_the_hard_limit_is_refused_whole, write_some_takes_what_fits_below_the_hard_limit,
                     writes_are_refused_while_connecting_closing_and_behind_our_end,
                     accepted_bytes_leave_once_and_in_order_however_the_writes_are_cut));
-    TCase *tickets = fixed(ADD_TESTS(suite, "tickets", a_ticket_completes_when_all_bytes_before_it_are_with_the_kernel,
-                                     tickets_fail_with_ecanceled_at_our_own_close_before_inactive,
-                                     tickets_fail_with_the_first_error_of_the_connection,
-                                     tickets_of_a_drain_that_broke_tell_what_broke_it,
-                                     a_ticket_without_bytes_completes_later_not_inside_the_call,
-                                     a_flush_of_a_closed_transport_answers_epipe_and_completes_nothing,
-                                     a_ticket_may_write_and_flush_again_without_keeping_the_loop, a_ticket_may_close,
-                                     a_million_tickets_complete_in_order_on_a_flat_stack,
-                                     a_ticket_without_memory_is_refused_and_nothing_else_happens));
-    tcase_set_timeout(tickets, 60);
-    TCase *marks = fixed(ADD_TESTS(
+    fixed(ADD_TESTS(suite, "tickets", a_ticket_completes_when_all_bytes_before_it_are_with_the_kernel,
+                    tickets_fail_with_ecanceled_at_our_own_close_before_inactive,
+                    tickets_fail_with_the_first_error_of_the_connection,
+                    tickets_of_a_drain_that_broke_tell_what_broke_it,
+                    a_ticket_without_bytes_completes_later_not_inside_the_call,
+                    a_flush_of_a_closed_transport_answers_epipe_and_completes_nothing,
+                    a_ticket_may_write_and_flush_again_without_keeping_the_loop, a_ticket_may_close,
+                    a_million_tickets_complete_in_order_on_a_flat_stack,
+                    a_ticket_without_memory_is_refused_and_nothing_else_happens));
+    fixed(ADD_TESTS(
         suite, "marks", crossing_high_gives_one_suspend_and_falling_to_low_one_resume,
         writability_is_told_after_the_dispatch, crossed_both_ways_within_a_dispatch_gives_neither_event,
         crossed_both_ways_within_a_dispatch_gives_the_pair_to_who_was_told_no, the_answer_of_a_fire_is_such_a_no,
@@ -764,7 +764,6 @@ int main(void)
         a_stage_that_fires_past_the_hard_limit_ends_the_connection, every_mark_can_be_turned_off,
         a_low_mark_turned_off_is_an_empty_queue, marks_that_contradict_each_other_are_einval,
         writing_only_while_writable_completes_with_a_short_queue));
-    tcase_set_timeout(marks, 30);
     fixed(ADD_TESTS(suite, "flush", a_turn_gathers_all_its_writes_in_one,
                     the_turns_flush_walks_the_stages_before_it_writes,
                     a_long_queue_does_not_wait_for_the_end_of_the_turn,

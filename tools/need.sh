@@ -12,6 +12,9 @@ need_found() {
     pkg-config) command -v pkg-config >/dev/null || command -v pkgconf >/dev/null ;;
     libuv) pkg-config --exists libuv 2>/dev/null ;;
     check) pkg-config --exists check 2>/dev/null ;;
+    libevent) pkg-config --exists libevent 2>/dev/null ;;
+    asio) printf '#include <asio.hpp>\n' | c++ -DASIO_STANDALONE -E -x c++ - >/dev/null 2>&1 ;;
+    netty) [ -e /usr/share/java/netty-codec.jar ] ;;
     jemalloc) pkg-config --exists jemalloc 2>/dev/null ;;
     redis) command -v redis-cli >/dev/null && command -v redis-benchmark >/dev/null ;;
     libfuzzer) echo 'int LLVMFuzzerTestOneInput(const char *d, unsigned long n) { return !d && n; }' |
@@ -33,6 +36,11 @@ need_name() {
     apt:libuv) echo libuv1-dev ;;
     apt:jemalloc) echo libjemalloc-dev ;;
     apt:redis) echo redis-tools ;;
+    apt:libevent) echo libevent-dev ;;
+    apt:asio) echo libasio-dev ;;
+    apt:javac) echo openjdk-17-jdk-headless ;;
+    apt:netty) echo libnetty-java ;;
+    apt:taskset) echo util-linux ;;
     apt:libfuzzer) echo libclang-rt-dev ;;
     apt:mingw) echo gcc-mingw-w64-x86-64-win32 ;;
     apt:wine) echo wine64 ;;

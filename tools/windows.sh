@@ -4,6 +4,7 @@
 #   sh tools/windows.sh build [BUILD_DIR]        configures and compiles into BUILD_DIR (build-windows)
 #   sh tools/windows.sh test [BUILD_DIR [TEST]...]     ... and runs all tests or those named
 #   sh tools/windows.sh run BUILD_DIR EXE [ARG]...     one program under wine
+#   sh tools/windows.sh exports [BUILD_DIR]      makes a DLL, and compares what it exports with the headers
 # The cache is $XDG_CACHE_HOME/conveyor-ci. Every BUILD_DIR has a wine prefix of its own, ended with the run.
 set -u
 root=$(cd "$(dirname "$0")/.." && pwd) || exit 1
@@ -17,34 +18,12 @@ die() {
     exit 1
 }
 
-# Source packages, with a private copy of apt's source list: the system's own stays as it is.
-get_sources() {
-    [ -f "$cache/src/done" ] && return
-    apt=$cache/apt
-    rm -rf "$apt" "$cache/src"
-    mkdir -p "$apt/lists/partial" "$apt/parts" "$apt/cache/archives/partial" "$cache/src" || exit 1
-    for list in /etc/apt/sources.list /etc/apt/sources.list.d/*; do
-        grep -qsiE '(debian|ubuntu)' "$list" || continue
-        case $list in
-        *.sources) sed 's/^Types:.*/Types: deb-src/' "$list" >"$apt/parts/${list##*/}" ;;
-        *.list) sed -n 's/^deb\(-src\)\{0,1\} /deb-src /p' "$list" | sort -u >"$apt/parts/${list##*/}" ;;
-        esac
-    done
-    set -- -q -o Dir::State::Lists="$apt/lists" -o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts="$apt/parts" \
-        -o Dir::Cache="$apt/cache" -o APT::Sandbox::User=root
-    apt-get "$@" update >"$apt/log" 2>&1 </dev/null
-    (cd "$cache/src" && apt-get "$@" source libuv1 check >>"$apt/log" 2>&1 </dev/null) || {
-        cat "$apt/log" >&2
-        die "no source packages of libuv1 and check"
-    }
-    touch "$cache/src/done"
-}
-
 setup() {
     [ -f "$win/done" ] && [ -x $wine ] && command -v x86_64-w64-mingw32-gcc >/dev/null && return
     . "$root/tools/need.sh"
+    . "$root/tools/sources.sh"
     need_packages meson ninja pkg-config cmake mingw wine dpkg-dev || exit 1
-    get_sources
+    get_sources "$cache/src" "" libuv1 check || exit 1
     uv=$(echo "$cache"/src/libuv1-*/) check=$(echo "$cache"/src/check-*/)
     rm -rf "$win"
     mkdir -p "$win/prefix/lib/pkgconfig" "$win/prefix/include" || exit 1
@@ -115,6 +94,15 @@ build() {
     meson compile -C "$build" || exit 1
 }
 
+exports() {
+    setup
+    [ -f "$build/build.ninja" ] || meson setup "$build" "$root" --cross-file "$win/cross.ini" -Ddefault_library=shared -Dtests=disabled \
+        -Dsamples=disabled -Dbench=disabled -Djemalloc=disabled -Dwerror="${WERROR:-false}" || exit 1
+    meson compile -C "$build" || exit 1
+    sh "$root/test/exports.sh" x86_64-w64-mingw32-objdump "$(echo "$build"/libconveyor-*.dll)" conveyor "$root/include" \
+        x86_64-w64-mingw32-gcc -I"$build/include"
+}
+
 # The redirections matter: wine's services would otherwise hold the first test's output open for ever.
 start_wine() {
     WINEPREFIX=$(cd "$build" && pwd)/wine
@@ -136,6 +124,7 @@ build=${1:-build-windows}
 case $command in
 setup) setup ;;
 build) build ;;
+exports) exports ;;
 test)
     build
     start_wine
@@ -148,5 +137,5 @@ run)
     $wine "$@"
     exit $?
     ;;
-*) die "what is $command? setup, build, test or run" ;;
+*) die "what is $command? setup, build, test, run or exports" ;;
 esac

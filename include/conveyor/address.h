@@ -6,6 +6,9 @@
  *                         directory; on Windows the named pipe of that name
  *   pipe://name           a named pipe (Windows)
  *   inproc://name         within this process
+ *   fd://3                for listeners: an open descriptor that listens, TCP or Unix (Windows: the number of a SOCKET, TCP). Who
+ *                         opened it gives it away when start succeeds: the listener then closes it; a socket's file stays
+ *   systemd://  systemd://name   for listeners: all sockets that a service manager passed, or those of that name; see service.h
  */
 #ifndef CONVEYOR_ADDRESS_H
 #define CONVEYOR_ADDRESS_H

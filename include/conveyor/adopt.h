@@ -13,8 +13,8 @@ CVY_BEGIN_DECLS
  * Makes a transport of a connected descriptor: a TCP or Unix socket, a pipe end, stdin or stdout.
  *
  * Owns:   the transport, on success; it closes fd (stdin, stdout and stderr stay open). The loop owns the transport.
- * Errors: UV_ENOMEM, UV_EBADF, UV_EINVAL (what fd is can't be a transport), UV_ESHUTDOWN, what conveyor_init answered, UV_ECANCELED (it
- *         closed the transport); fd is open then.
+ * Errors: UV_ENOMEM, UV_EBADF, UV_EINVAL (what fd is can't be a transport; one that listens: see fd:// in address.h), UV_ESHUTDOWN,
+ *         what conveyor_init answered, UV_ECANCELED (it closed the transport); fd is open then.
  */
 CVY_EXPORT int cvy_transport_adopt(cvy_transport_t **out, cvy_loop_t *loop, cvy_socket_t fd,
                                    const cvy_transport_opts_t *opts, cvy_conveyor_init_cb init, void *arg);
@@ -46,6 +46,8 @@ typedef struct cvy_transport_ops {
     int (*on_connect_writable)(cvy_transport_t *t);
     /** Ends our side; NULL: closing is the only way to say so. */
     int (*shutdown_write)(cvy_transport_t *t);
+    /** While reading is suspended nobody looks: 0, or what is wrong with the connection (UV_ECONNRESET). NULL: it is not asked. */
+    int (*probe)(cvy_transport_t *t);
     /** Closes fd. Called once; reset: so that the peer sees a reset, if there is such a thing. */
     void (*close)(cvy_transport_t *t, bool reset);
 } cvy_transport_ops_t;

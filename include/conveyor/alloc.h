@@ -38,7 +38,7 @@ typedef struct cvy_pool_opts {
     const cvy_alloc_t *alloc; /* NULL: the default allocator */
     int64_t small_bytes;      /* bytes a small segment holds (headers, replies, kept bytes); 1024 */
     int64_t large_bytes;      /* bytes a large segment holds (reading), not below small_bytes; 131072 */
-    int64_t keep_bytes;       /* free segments kept for the next taker; 1 MiB; CVY_OFF: none */
+    int64_t keep_bytes;       /* free segments kept for the next taker; 4 MiB; CVY_OFF: none */
 } cvy_pool_opts_t;
 
 /**

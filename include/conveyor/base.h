@@ -15,7 +15,9 @@
 #else
 #define CVY_EXPORT __declspec(dllimport)
 #endif
-#elif defined(__GNUC__)
+#elif defined(__GNUC__) && defined(CVY_STATIC) && !defined(_WIN32)
+#define CVY_EXPORT __attribute__((visibility("hidden"))) /* what takes in a static copy keeps it to itself */
+#elif defined(__GNUC__) && !defined(_WIN32)
 #define CVY_EXPORT __attribute__((visibility("default")))
 #else
 #define CVY_EXPORT
@@ -90,7 +92,7 @@ typedef void (*cvy_log_cb)(void *arg, cvy_log_level_t level, const char *line);
  */
 CVY_EXPORT void cvy_log_set(cvy_log_cb cb, void *arg);
 
-/** "major.minor.patch" of the library that is linked. Thread: any. */
+/** "major.minor.patch" of the library that the program runs with; version.h is what it was compiled with. Thread: any. */
 CVY_EXPORT const char *cvy_version(void);
 
 CVY_END_DECLS

@@ -45,8 +45,7 @@ typedef struct cvy_buf {
     cvy_view_t *head;
     cvy_view_t *tail;
     cvy_segment_t *spare; /* reserved, not yet written */
-    size_t spare_bytes;
-    uint64_t consumed; /* bytes ever dropped from the head: the stream position of the first byte */
+    uint64_t consumed;    /* bytes ever dropped from the head: the stream position of the first byte */
     cvy_pool_t *pool;
 } cvy_buf_t;
 

@@ -1,6 +1,10 @@
 /*
  * A conveyor: the chain of one connection, HEAD (transport) ... stages ... TAIL. Stages may be added, replaced and removed at
  * any time on the loop's thread, also inside a callback, also the one that is running.
+ *
+ * From the removing call on events step over a stage. What it holds it lets go of in on_removed, which waits until none of its own
+ * callbacks is on the stack: bytes that a stage in front fires before that, also in its own on_removed, reach those behind it first. So who
+ * removes several stages that hold bytes does it from outside them, the one nearest TAIL first.
  */
 #ifndef CONVEYOR_CHAIN_H
 #define CONVEYOR_CHAIN_H
@@ -9,7 +13,8 @@
 
 CVY_BEGIN_DECLS
 
-/** Builds the chain of a new connection. Negative: the connection is closed, its stages never see active. */
+/** Builds the chain of a new connection. Negative: the connection is closed, its stages never see active; where a stage has closed it gracefully
+ * (then adding answers UV_EPIPE), what was written before that still goes out. */
 typedef int (*cvy_conveyor_init_cb)(cvy_conveyor_t *c, void *arg);
 
 typedef bool (*cvy_match_cb)(const cvy_ctx_t *ctx, void *arg);

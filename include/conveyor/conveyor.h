@@ -31,6 +31,7 @@
 #include <conveyor/base.h>
 #include <conveyor/buf.h>
 #include <conveyor/chain.h>
+#include <conveyor/credentials.h>
 #include <conveyor/cursor.h>
 #include <conveyor/delimiter.h>
 #include <conveyor/dialer.h>
@@ -45,10 +46,12 @@
 #include <conveyor/line.h>
 #include <conveyor/listener.h>
 #include <conveyor/loop.h>
+#include <conveyor/service.h>
 #include <conveyor/stage.h>
 #include <conveyor/timer.h>
 #include <conveyor/trace.h>
 #include <conveyor/transport.h>
+#include <conveyor/version.h>
 #include <conveyor/watch.h>
 
 #endif

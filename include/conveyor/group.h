@@ -1,5 +1,6 @@
 /*
- * A group: N loops of our own, one thread each, started, stopped and joined together.
+ * A group: N loops of our own, one thread each, started, stopped and joined together. One thread of the application's owns it: start, run,
+ * join and free are that one's.
  */
 #ifndef CONVEYOR_GROUP_H
 #define CONVEYOR_GROUP_H

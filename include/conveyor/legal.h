@@ -103,7 +103,86 @@
     X(transport_id,                     DOES,    DOES,    DOES,    DOES,    DOES,     DOES,    RACE)            \
     X(transport_post_write,             DOES,    DOES,    DOES,    DOES,    DOES,     SRCH,    ANY)             \
     X(transport_post_close,             DOES,    DOES,    DOES,    DOES,    DOES,     SRCH,    ANY)             \
-    X(transport_post_call,              DOES,    DOES,    DOES,    DOES,    DOES,     SRCH,    ANY)
+    X(transport_post_call,              DOES,    DOES,    DOES,    DOES,    DOES,     SRCH,    ANY)             \
+    /* credentials.h */                                                                                         \
+    X(transport_peer_credentials,       DOES,    DOES,    DOES,    DOES,    DOES,     DOES,    RACE)
+
+/*
+ * The calls on what is no conveyor and no transport: what they do on another thread than the loop's. On the loop's own they are legal at any
+ * time, in and outside callbacks; their headers say what they answer in which state. Buffers belong to whoever has them (buf.h), an
+ * embedded transport to the thread that made it.
+ *
+ * X(call, thread)
+ */
+#define CVY_LEGAL_ELSEWHERE(X)        \
+    /* loop.h */                      \
+    X(loop_attach, RACE)              \
+    X(loop_new, ANY)                  \
+    X(loop_ref, ANY)                  \
+    X(loop_unref, ANY)                \
+    X(loop_detach, PERM)              \
+    X(loop_run, RACE)                 \
+    X(loop_turn, RACE)                \
+    X(loop_start, RACE)               \
+    X(loop_join, RACE)                \
+    X(loop_stop, ANY)                 \
+    X(loop_wake, ANY)                 \
+    X(loop_uv, RACE)                  \
+    X(loop_pool, RACE)                \
+    X(loop_now, RACE)                 \
+    X(loop_in_thread, ANY)            \
+    X(loop_post, ANY)                 \
+    X(loop_post_after, ANY)           \
+    /* group.h */                     \
+    X(group_new, ANY)                 \
+    X(group_free, RACE)               \
+    X(group_start, RACE)              \
+    X(group_run, RACE)                \
+    X(group_stop, ANY)                \
+    X(group_join, RACE)               \
+    X(group_size, ANY)                \
+    X(group_loop, ANY)                \
+    /* listener.h */                  \
+    X(listener_new, ANY)              \
+    X(listener_free, ANY)             \
+    X(listener_ref, ANY)              \
+    X(listener_start, PERM)           \
+    X(listener_listen_and_wait, RACE) \
+    X(listener_shutdown, ANY)         \
+    X(listener_pause, PERM)           \
+    X(listener_resume, PERM)          \
+    X(listener_state, ANY)            \
+    X(listener_connections, ANY)      \
+    X(listener_address, RACE)         \
+    X(listener_message, RACE)         \
+    /* dialer.h */                    \
+    X(dialer_new, ANY)                \
+    X(dialer_free, ASSERT)            \
+    X(dialer_dial, PERM)              \
+    X(dialer_cancel, PERM)            \
+    X(dialer_message, RACE)           \
+    /* timer.h */                     \
+    X(timer_init, RACE)               \
+    X(timer_start, ASSERT)            \
+    X(timer_stop, ASSERT)             \
+    X(timer_armed, RACE)              \
+    /* watch.h */                     \
+    X(watch_new, PERM)                \
+    X(watch_free, ASSERT)             \
+    X(watch_read, PERM)               \
+    X(watch_write, PERM)              \
+    X(unwatch_read, ASSERT)           \
+    X(unwatch_write, ASSERT)          \
+    X(watch_fd, RACE)                 \
+    /* adopt.h */                     \
+    X(transport_adopt, PERM)          \
+    X(transport_pair, PERM)           \
+    X(transport_watched, PERM)        \
+    X(transport_user, RACE)           \
+    /* service.h */                   \
+    X(service_sockets, ANY)           \
+    X(service_forget, RACE)           \
+    X(service_notify, ANY)
 /* clang-format on */
 
 #endif

@@ -44,8 +44,18 @@ typedef struct cvy_listener_opts {
     int64_t accept_budget;    /* accepts per turn; 16 */
     int64_t retry_ms;         /* pause after an error; 1000 */
     int64_t drain_timeout_ms; /* listen_and_wait: how long connections may take to end after shutdown; 10000 */
-    int mode;                 /* mode bits of a Unix socket; what umask gives */
-    int ipv6_only;            /* [::] does not take IPv4; off: 1 turns it on */
+    /* Who may connect to a Unix socket: its file's mode bits, and whose it becomes: "user", "user:group", ":group", names or numbers. Both
+     * stand before anyone can connect. What has no file is UV_ENOTSUP (abstract names, descriptors that were open before), a named pipe
+     * has only the last digit of mode, and only to open it to everyone. TCP and inproc are passed over. */
+    int mode;          /* 1 to 07777; what umask gives */
+    const char *owner; /* who made it */
+    int ipv6_only;     /* [::] does not take IPv4; off: 1 turns it on */
+    /*
+     * SIGINT and SIGTERM, on Windows Ctrl-C, Ctrl-Break and the closing of the console, shut it down with CVY_DRAIN; a second one does
+     * what it would do without us, so it ends the program at once. By uv_signal on the first loop: the application's own uv_signal handles are
+     * called too, and a handler of its own by sigaction is lost. off: 1 turns it on
+     */
+    int stop_on_signals;
     const cvy_transport_opts_t *transport;
 } cvy_listener_opts_t;
 
@@ -60,8 +70,9 @@ CVY_EXPORT cvy_listener_t *cvy_listener_ref(cvy_listener_t *l); /* Thread: any; 
  * Binds all addresses or none, and accepts, on opts.loop or opts.group; called on its (first) thread. on_started is called before it
  * returns. A host name is looked up on the spot. After a failure it may be called again.
  *
- * Errors: UV_EADDRINUSE, UV_EACCES, UV_EADDRNOTAVAIL, UV_EINVAL, UV_ENAMETOOLONG, UV_ENOTSUP, ... (see cvy_listener_message; nothing
- *         was called back), UV_EALREADY (started before), UV_ESHUTDOWN (shut down before), UV_EPERM.
+ * Errors: UV_EADDRINUSE, UV_EACCES, UV_EADDRNOTAVAIL, UV_EINVAL, UV_ENAMETOOLONG, UV_ENOTSUP, UV_ENOENT (owner, systemd://name),
+ *         UV_EBADF, UV_ENOTSOCK (fd://), ... (see cvy_listener_message; nothing was called back), UV_EALREADY (started before),
+ *         UV_ESHUTDOWN (shut down before), UV_EPERM.
  */
 CVY_EXPORT int cvy_listener_start(cvy_listener_t *l);
 /**
@@ -82,6 +93,23 @@ CVY_EXPORT void cvy_listener_shutdown(cvy_listener_t *l, cvy_shutdown_t how);
 CVY_EXPORT int cvy_listener_pause(cvy_listener_t *l);
 CVY_EXPORT int cvy_listener_resume(cvy_listener_t *l);
 
+/**
+ * Its states (the table of lib/endpoint/listener_state.c; test/states.sh keeps both equal):
+ *
+ *     starting ---1---> running ---2---> paused
+ *         |              |   ^              | |
+ *         |              |   '------3-------' |
+ *         4              5                    6
+ *         |              v                    |
+ *         '----------> closed <---------------'
+ *
+ *     1  starting -> running  cvy_listener_start, cvy_listener_listen_and_wait
+ *     2  running  -> paused   cvy_listener_pause
+ *     3  paused   -> running  cvy_listener_resume
+ *     4  starting -> closed   cvy_listener_shutdown, cvy_listener_free
+ *     5  running  -> closed   cvy_listener_shutdown, cvy_listener_free, a failure, the first loop's end
+ *     6  paused   -> closed   cvy_listener_shutdown, cvy_listener_free, a failure, the first loop's end
+ */
 typedef enum cvy_listener_state {
     CVY_LISTENER_STARTING,
     CVY_LISTENER_RUNNING,

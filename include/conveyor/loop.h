@@ -31,7 +31,12 @@ typedef struct cvy_loop_opts {
  */
 CVY_EXPORT int cvy_loop_attach(cvy_loop_t **out, uv_loop_t *uv, const cvy_loop_opts_t *opts);
 
-/** A loop of our own; cvy_loop_run or cvy_loop_start runs it. Errors: UV_ENOMEM, and what uv_loop_init answers. */
+/**
+ * A loop of our own; cvy_loop_run or cvy_loop_start runs it.
+ *
+ * Errors: UV_ENOMEM, and what uv_loop_init answers.
+ * Thread: any one; run, turn, start and join belong to it from then on.
+ */
 CVY_EXPORT int cvy_loop_new(cvy_loop_t **out, const cvy_loop_opts_t *opts);
 
 /**
@@ -95,7 +100,6 @@ typedef struct cvy__entry {
     struct cvy__entry *prev;
     void (*fire)(struct cvy__entry *entry);
     uint64_t due;
-    uint8_t level, slot;
 } cvy__entry_t;
 
 typedef struct cvy_task cvy_task_t;

@@ -35,7 +35,7 @@ typedef struct cvy_on {
  */
 typedef struct cvy_stage {
     const char *name;
-    size_t state_size; /* zeroed state per context, owned by the conveyor; 0: none */
+    size_t state_size; /* sizeof your state: zeroed memory per context, aligned for any type of that size; 0: none */
 
     /** Takes opts by copy. Negative: undo your own work, the stage is not added (on_removed is not called). */
     int (*on_added)(cvy_ctx_t *ctx, const void *opts);
@@ -49,9 +49,10 @@ typedef struct cvy_stage {
     /** The connection is up. UV_EAGAIN: not yet for those behind me, I call cvy_ctx_activate_next, and fire no bytes on before that; where
      * I take none reading is suspended for me meanwhile. Other codes fail the connection. */
     int (*on_active)(cvy_ctx_t *ctx);
-    /** What is left in `in` after the call is dropped. */
+    /** What is left in `in` after the call is dropped. It shares what it was read into, 128 KiB by default, with its neighbours: who keeps it
+     * for later uses cvy_buf_keep, or cvy_buf_compact, and does not hold all that for a few bytes. */
     void (*on_inbound_bytes)(cvy_ctx_t *ctx, cvy_buf_t *in);
-    /** This turn's reads are over. */
+    /** This turn's reads are over; also before read-closed, where that came with them. */
     void (*on_read_complete)(cvy_ctx_t *ctx);
     /** The peer sends no more. UV_EAGAIN: I still hold bytes, I call cvy_ctx_read_closed_next. Other codes are a failure of this stage. */
     int (*on_read_closed)(cvy_ctx_t *ctx);
@@ -69,7 +70,7 @@ typedef struct cvy_stage {
     void (*on_outbound_flush)(cvy_ctx_t *ctx);
     /** Reading goes on: drain what you hold. */
     void (*on_inbound_resume)(cvy_ctx_t *ctx);
-    /** Say goodbye, then cvy_fire_outbound_close. */
+    /** Say goodbye, then cvy_fire_outbound_close; at the latest within drain_timeout_ms, or the connection is closed at once. */
     void (*on_outbound_close)(cvy_ctx_t *ctx, const cvy_close_t *how);
 
     const cvy_on_t *events; /* user events by type, both directions: CVY_ON(command, on_command), ..., {0} */

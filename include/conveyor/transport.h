@@ -9,6 +9,7 @@
 
 #include <conveyor/chain.h>
 #include <conveyor/loop.h>
+#include <conveyor/state.h>
 
 CVY_BEGIN_DECLS
 
@@ -23,9 +24,9 @@ typedef struct cvy_transport_opts {
     int strict_tail;      /* bytes that nobody took are an error; off: 1 turns it on */
     /* how an unhandled error closes: CVY_CLOSE_NOW (also what 0 means), CVY_CLOSE_RESET */
     cvy_close_verb_t error_verb;
-    int64_t drain_timeout_ms;       /* graceful close: to send what is queued; 5000 */
-    int64_t linger_timeout_ms;      /* graceful close: then to wait for the peer's end; 2000 */
-    int64_t linger_bytes;           /* graceful close: then to read and drop; 65536 */
+    int64_t drain_timeout_ms;  /* graceful close: for stages to pass it on, then to send what is queued; 5000 each */
+    int64_t linger_timeout_ms; /* graceful close: then to wait for the peer's end; 2000 */
+    int64_t linger_bytes;      /* graceful close: then to read and drop; 65536 */
     int64_t write_stall_timeout_ms; /* bytes queued and none taken; 30000 */
     int64_t half_close_timeout_ms;  /* from the peer's end of stream (or the last progress, or resume) to ours; 30000 */
     int64_t probe_interval_ms;      /* reading suspended: look for a reset; 30000 */
@@ -82,7 +83,8 @@ CVY_EXPORT int cvy_transport_shutdown_write(cvy_transport_t *t);
 /** false suspends, true resumes, for the application as a holder of its own. Source: seed. */
 CVY_EXPORT void cvy_transport_readable_state_changed(cvy_transport_t *t, bool readable);
 
-/* Named setters of the seeds: for the application, one each; they disturb no stage. */
+/* Named setters of the seeds: for the application, one each; they disturb no stage. The first two need memory: where there is none the connection
+ * ends with UV_ENOMEM. */
 
 CVY_EXPORT void cvy_transport_on_flush_completed(cvy_transport_t *t, void (*cb)(cvy_transport_t *t, void *arg),
                                                  void *arg);
@@ -95,27 +97,12 @@ CVY_EXPORT void cvy_transport_on_shutdown_completed(cvy_transport_t *t,
 
 /* Looking */
 
-typedef enum cvy_read_state {
-    CVY_READ_PAUSED,
-    CVY_READ_READING,
-    CVY_READ_EOF,
-    CVY_READ_ERROR,
-    CVY_READ_CLOSED
-} cvy_read_state_t;
-typedef enum cvy_write_state {
-    CVY_WRITE_IDLE,
-    CVY_WRITE_WRITING,
-    CVY_WRITE_SHUTTING,
-    CVY_WRITE_SHUT,
-    CVY_WRITE_ERROR,
-    CVY_WRITE_CLOSED
-} cvy_write_state_t;
-
 CVY_EXPORT cvy_read_state_t cvy_transport_read_state(const cvy_transport_t *t);
 CVY_EXPORT cvy_write_state_t cvy_transport_write_state(const cvy_transport_t *t);
 CVY_EXPORT bool cvy_transport_closing(const cvy_transport_t *t);
 
-/** In URI form: tcp://127.0.0.1:7000, tcp://[::1]:7000, unix:///path, unix: when unnamed. As long as t's memory. */
+/** In URI form: tcp://127.0.0.1:7000, tcp://[::1]:7000, unix:///path, unix: when unnamed (tcp: when there is no memory to write it). As long
+ * as t's memory. */
 CVY_EXPORT const char *cvy_transport_self_endpoint(const cvy_transport_t *t);
 CVY_EXPORT const char *cvy_transport_other_endpoint(const cvy_transport_t *t);
 /** The address itself; NULL where the kind has none. */

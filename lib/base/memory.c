@@ -7,6 +7,7 @@
  *   log.c     sink                the logging hook
  *   alloc     the default allocator of segments
  *   inproc    the names of in-process listeners
+ *   state.c   edge_hook           a test's, set before anything is open; debug builds only
  */
 #include "base/memory.h"
 

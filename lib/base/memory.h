@@ -9,7 +9,7 @@
 #include <stddef.h>
 
 void *cvy__malloc(size_t n);
-void *cvy__calloc(size_t count, size_t n);
+void *cvy__calloc(size_t n, size_t size);
 void cvy__free(void *p); /* NULL is fine */
 
 /* For tests: the n-th allocation from now on fails, once; 0: none. */

@@ -11,10 +11,11 @@ static void *malloc_alloc(void *arg, size_t n, size_t align)
 {
     (void)arg;
     if (align <= _Alignof(max_align_t)) return malloc(n ? n : 1);
-    if (n > SIZE_MAX - align - sizeof(void *)) return NULL;
-    char *block = malloc(n + align + sizeof(void *));
+    size_t front = sizeof(void *);
+    if (n > SIZE_MAX - align - front) return NULL;
+    char *block = malloc(n + align + front);
     if (!block) return NULL;
-    char *p = block + sizeof(void *);
+    char *p = block + front;
     p += align - (uintptr_t)p % align;
     ((void **)(void *)p)[-1] = block;
     return p;

@@ -7,21 +7,31 @@
 #include <string.h>
 #include <uv.h>
 
+#include "base/hints.h"
 #include "chain.h"
+#include "quick.h"
 
 void cvy_buf_init(cvy_buf_t *b, cvy_pool_t *pool)
 {
     *b = (cvy_buf_t){ .pool = pool };
 }
 
-void cvy_buf_fini(cvy_buf_t *b)
+static CVY__APART void fini_any(cvy_buf_t *b)
 {
     b->consumed += b->len;
     cvy__chain_drop(b, b->len);
     if (!b->spare) return;
     cvy__spare_drop(b->spare);
     b->spare = NULL;
-    b->spare_bytes = 0;
+}
+
+void cvy_buf_fini(cvy_buf_t *b)
+{
+    cvy_view_t *v = b->head;
+    if (v && v == b->tail && !b->spare && cvy__view_drop_quick(v))
+        cvy__chain_leave(b);
+    else
+        fini_any(b);
 }
 
 int cvy_buf_append_buf(cvy_buf_t *b, cvy_buf_t *other)
@@ -61,6 +71,16 @@ static cvy_view_t *prefix_new(cvy_pool_t *pool, const void *bytes, size_t n)
     return cvy__segment_open(s, n);
 }
 
+static int prepend_view(cvy_buf_t *b, const void *bytes, size_t n)
+{
+    cvy_view_t *v = b->head, *prefix = prefix_new(cvy__buf_pool(b, v), bytes, n);
+    if (!prefix) return UV_ENOMEM;
+    prefix->next = v;
+    b->head = prefix;
+    if (!v) b->tail = prefix;
+    return 0;
+}
+
 int cvy_buf_prepend(cvy_buf_t *b, const void *bytes, size_t n)
 {
     cvy_view_t *v = b->head;
@@ -74,12 +94,8 @@ int cvy_buf_prepend(cvy_buf_t *b, const void *bytes, size_t n)
             memcpy(v->data, bytes, 4); /* the usual length prefix: one store instead of a call */
         else
             memcpy(v->data, bytes, n);
-    } else {
-        cvy_view_t *prefix = prefix_new(cvy__buf_pool(b, v), bytes, n);
-        if (!prefix) return UV_ENOMEM;
-        prefix->next = v;
-        b->head = prefix;
-        if (!v) b->tail = prefix;
+    } else if (prepend_view(b, bytes, n)) {
+        return UV_ENOMEM;
     }
     b->len += n;
     b->consumed -= n;
@@ -149,7 +165,7 @@ int cvy_buf_move(cvy_buf_t *dst, cvy_buf_t *src, size_t n)
     return err;
 }
 
-int cvy_buf_split(cvy_buf_t *out, cvy_buf_t *b, size_t n)
+static CVY__APART int split_any(cvy_buf_t *out, cvy_buf_t *b, size_t n)
 {
     cvy_view_t *first = NULL, *last = NULL;
     if (n > b->len) return UV_EAGAIN;
@@ -167,5 +183,28 @@ int cvy_buf_split(cvy_buf_t *out, cvy_buf_t *b, size_t n)
     }
     if (last) last->next = NULL;
     *out = (cvy_buf_t){ .len = n, .head = first, .tail = last, .pool = b->pool };
+    return 0;
+}
+
+int cvy_buf_split(cvy_buf_t *out, cvy_buf_t *b, size_t n)
+{
+    cvy_view_t *v = b->head;
+    return n && v && n < v->len && cvy__buf_cut_quick(out, b, 0, n) ? 0 : split_any(out, b, n);
+}
+
+int cvy__buf_cut(cvy_buf_t *out, cvy_buf_t *b, size_t skip, size_t n)
+{
+    cvy_view_t *v = b->head;
+    if (!n || skip + n >= v->len) {
+        cvy_buf_advance(b, skip);
+        return cvy_buf_split(out, b, n);
+    }
+    if (skip) cvy__view_advance(v, skip);
+    cvy_view_t *first = cvy__view_cut(cvy__buf_pool(b, v), v, n);
+    size_t gone = first ? skip + n : skip;
+    b->len -= gone;
+    b->consumed += gone;
+    if (!first) return UV_ENOMEM;
+    *out = (cvy_buf_t){ .len = n, .head = first, .tail = first, .pool = b->pool };
     return 0;
 }

@@ -17,6 +17,9 @@
 #define KEEP_BYTES    128
 /* Queued bytes are copied up to here, 14 ns (bench_buf): a view costs 11 ns to move and drop, and writev another 8 to 15. */
 #define QUEUE_BYTES   512
+/* While the kernel takes nothing: 64 KiB of frames (the high mark) then pin 16 slabs at most, 2 MiB, where frames of 600 bytes could pin a slab
+ * each, 14 MiB. A copy of 4 KiB is 39 ns (bench_buf). */
+#define BLOCKED_BYTES 4096
 
 typedef struct cvy__group {
     cvy_view_t *first;
@@ -89,20 +92,18 @@ static bool plan(const cvy_buf_t *dst, const cvy_buf_t *src, cvy_pool_t *pool, c
 static void spare_prepend(cvy_buf_t *b, cvy_segment_t *planned)
 {
     cvy_segment_t *last = NULL;
-    for (cvy_segment_t *s = planned; s; s = cvy__spare_next(s)) {
-        b->spare_bytes += cvy__segment_room(s);
+    for (cvy_segment_t *s = planned; s; s = cvy__spare_next(s))
         last = s;
-    }
     if (!last) return;
     last->view.next = b->spare ? &b->spare->view : NULL;
     b->spare = planned;
 }
 
-static void spare_trim(cvy_buf_t *b, size_t bytes)
+/* Drops those that were planned and are left. */
+static void spare_trim(cvy_buf_t *b, const cvy_segment_t *reserved)
 {
-    while (b->spare_bytes > bytes) {
+    while (b->spare != reserved) {
         cvy_segment_t *s = b->spare;
-        b->spare_bytes -= cvy__segment_room(s);
         b->spare = cvy__spare_next(s);
         cvy__segment_unref(s);
     }
@@ -122,7 +123,7 @@ static void copy_group(cvy_buf_t *dst, const group_t *g)
 static int gather(cvy_buf_t *dst, cvy_buf_t *src, copies_fn copies)
 {
     cvy_segment_t *planned;
-    size_t reserved = dst->spare_bytes;
+    const cvy_segment_t *reserved = dst->spare;
     cvy_pool_t *pool = cvy__buf_pool(dst, src->head);
     size_t small = pool ? pool->size[CVY__SMALL] : CVY__SMALL_BYTES;
     if (!plan(dst, src, pool, copies, &planned)) return UV_ENOMEM;
@@ -180,10 +181,10 @@ static bool queue_room(cvy_buf_t *out, const cvy_buf_t *in)
     return cvy_buf_reserve(out, in->len) == 0;
 }
 
-int cvy__buf_queue(cvy_buf_t *out, cvy_buf_t *in)
+int cvy__buf_queue(cvy_buf_t *out, cvy_buf_t *in, bool blocked)
 {
-    if (out == in || in->len > QUEUE_BYTES || !in->len || in->len > SIZE_MAX - out->len)
-        return cvy_buf_append_buf(out, in);
+    size_t most = blocked ? BLOCKED_BYTES : QUEUE_BYTES;
+    if (out == in || in->len > most || !in->len || in->len > SIZE_MAX - out->len) return cvy_buf_append_buf(out, in);
     if (out->tail && cvy__views_touch(out->tail, in->head)) return cvy_buf_append_buf(out, in);
     if (!queue_room(out, in)) return cvy_buf_append_buf(out, in);
     for (const cvy_view_t *v = in->head; v; v = v->next)

@@ -55,7 +55,6 @@ void cvy_buf_hand_over(cvy_buf_t *b)
 {
     cvy__spare_drop(b->spare);
     b->spare = NULL;
-    b->spare_bytes = 0;
     b->pool = NULL;
     for (cvy_view_t *v = b->head; v; v = v->next) {
         if (!v->segment->crossed) v->segment->crossed = true;

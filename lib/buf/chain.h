@@ -64,6 +64,7 @@ static inline void cvy__chain_drop(cvy_buf_t *b, size_t n)
     b->len -= n;
     while (n) {
         cvy_view_t *v = b->head;
+        assert(v); /* the views hold b->len bytes */
         if (n < v->len) {
             cvy__view_advance(v, n);
             return;
@@ -101,11 +102,12 @@ static inline cvy_view_t *cvy__view_cut(cvy_pool_t *pool, cvy_view_t *v, size_t 
     return first;
 }
 
-/* Room behind the last byte, in its own segment. */
+/* Room behind the last byte, in its own segment. None in one that has crossed: this thread may become its sole holder at any moment, and who was
+ * told that there is no room, and reserved some elsewhere, would then find it in another place. */
 static inline size_t cvy__tail_room(const cvy_buf_t *b)
 {
     const cvy_view_t *v = b->tail;
-    if (!v || !cvy__segment_sole(v->segment) || v->data + v->len != v->segment->fill) return 0;
+    if (!v || v->segment->crossed || !cvy__segment_sole(v->segment) || v->data + v->len != v->segment->fill) return 0;
     return (size_t)(v->segment->end - v->segment->fill);
 }
 

@@ -96,6 +96,7 @@ static void node_put(cvy_pool_t *pool, cvy_view_t *node)
 {
     if (pool->node_count >= pool->node_max) {
         item_free(pool->alloc, node);
+        pool->out--;
         return;
     }
     node->next = pool->nodes;
@@ -122,9 +123,9 @@ static void drain(cvy_pool_t *pool)
     cvy_view_t *item = atomic_exchange_explicit(&pool->returned, NULL, memory_order_acquire);
     while (item) {
         cvy_view_t *next = item->next;
-        pool->out--;
         atomic_fetch_sub_explicit(&pool->returned_bytes, item_bytes(item), memory_order_relaxed);
         if (is_segment(item)) {
+            pool->out--;
             cvy__pool_add_live(pool, (size_t)0 - 1);
             atomic_fetch_sub_explicit(&pool->back, 1, memory_order_relaxed);
             segment_put(pool, item->segment);
@@ -162,18 +163,20 @@ void cvy_pool_free(cvy_pool_t *pool)
     cvy_view_t *back = atomic_exchange_explicit(&pool->returned, closed_mark(pool), memory_order_acq_rel);
     for (cvy_view_t *v = back; v; v = v->next)
         pool->out--;
+    pool->out -= pool->node_count;
     free_all(pool->alloc, back);
     free_all(pool->alloc, pool->nodes);
     free_all(pool->alloc, pool->free[CVY__SMALL]);
     free_all(pool->alloc, pool->free[CVY__LARGE]);
     pool->nodes = NULL;
+    pool->node_count = 0;
     pool->node_max = 0;
     pool->free[CVY__SMALL] = pool->free[CVY__LARGE] = NULL;
     size_t change = pool->out - HOLDS_BIAS;
     if (atomic_fetch_add_explicit(&pool->holds, change, memory_order_acq_rel) + change == 0) pool_release(pool);
 }
 
-cvy_segment_t *cvy__pool_reuse(cvy_pool_t *pool, cvy__kind_t kind)
+cvy_segment_t *cvy__pool_reuse(cvy_pool_t *pool, cvy__segment_kind_t kind)
 {
     if (!pool->free[kind]) drain(pool);
     cvy_view_t *v = pool->free[kind];
@@ -221,8 +224,8 @@ cvy_view_t *cvy__node_take_slow(cvy_pool_t *pool)
     } else {
         v = node_new(pool);
         if (!v) return NULL;
+        pool->out++;
     }
-    pool->out++;
     return v;
 }
 
@@ -240,6 +243,5 @@ void cvy__node_give_slow(cvy_view_t *v)
         give_back(pool, v, pool->keep_bytes > 0);
         return;
     }
-    pool->out--;
     node_put(pool, v);
 }

@@ -10,7 +10,8 @@
 /* Without a pool, and by default with one. 128 KiB: 16 KiB frames cost 1.02 x raw epoll instead of 1.09 x with 64 KiB. */
 #define CVY__SMALL_BYTES 1024
 #define CVY__LARGE_BYTES 131072
-#define CVY__KEEP_BYTES  (1024 * 1024)
+/* Two echoes of 1 MiB frames have more than 1 MiB under way: with that kept, every second message of theirs went to malloc over Unix sockets. */
+#define CVY__KEEP_BYTES  ((size_t)4 * 1024 * 1024)
 /* Free nodes a pool keeps, 48 bytes each: more frames than most reads carry. */
 #define CVY__KEEP_NODES  1024
 
@@ -19,7 +20,7 @@ struct cvy_pool {
     cvy_view_t *nodes; /* free nodes; of their fields only next means anything */
     size_t node_count;
     size_t node_max;
-    size_t out;          /* segments and nodes taken and not put back here */
+    size_t out;          /* segments taken and not put back here, and nodes made, free ones among them */
     cvy_view_t *free[2]; /* free segments, small and large, by their embedded views */
     size_t size[2];      /* capacity without the front */
     size_t kept_bytes;   /* in free[] */
@@ -45,7 +46,7 @@ void cvy__node_give_slow(cvy_view_t *v);
 /* A segment that has no reference left and belongs to a pool. */
 void cvy__pool_give(cvy_segment_t *s);
 /* A segment of one of the two sizes, not initialised; NULL: none is free. */
-cvy_segment_t *cvy__pool_reuse(cvy_pool_t *pool, cvy__kind_t kind);
+cvy_segment_t *cvy__pool_reuse(cvy_pool_t *pool, cvy__segment_kind_t kind);
 
 static inline void cvy__pool_add_live(cvy_pool_t *pool, size_t n)
 {
@@ -67,7 +68,6 @@ static inline cvy_view_t *cvy__view_take(cvy_pool_t *pool, cvy_segment_t *s)
     } else {
         pool->nodes = v->next;
         pool->node_count--;
-        pool->out++;
     }
     v->segment = s;
     return v;
@@ -89,7 +89,20 @@ static inline void cvy__view_give(cvy_view_t *v)
     v->next = pool->nodes;
     pool->nodes = v;
     pool->node_count++;
-    pool->out--;
+}
+
+/* cvy__view_drop (below) of what a frame mostly is, a node of its pool, while others hold the segment: calls nothing. False: not that. */
+static inline bool cvy__view_drop_quick(cvy_view_t *v)
+{
+    cvy_segment_t *s = v->segment;
+    if (v == &s->view || v->crossed || v->loose || s->crossed || cvy__segment_sole(s)) return false;
+    cvy_pool_t *pool = cvy__view_node(v)->home.pool;
+    if (pool->node_count >= pool->node_max) return false; /* a closed one has no room either */
+    v->next = pool->nodes;
+    pool->nodes = v;
+    pool->node_count++;
+    cvy__segment_unref_plain(s);
+    return true;
 }
 
 /* The view and its reference are gone. */

@@ -55,7 +55,7 @@ void cvy__segment_reset(cvy_segment_t *s)
     s->fill = s->kind == CVY__FOREIGN ? s->end : s->base + CVY__FRONT_BYTES;
 }
 
-static cvy_segment_t *segment_new(cvy_pool_t *pool, cvy__kind_t kind, size_t n)
+static cvy_segment_t *segment_new(cvy_pool_t *pool, cvy__segment_kind_t kind, size_t n)
 {
     const cvy_alloc_t *alloc = pool ? pool->alloc : cvy_alloc_default();
     size_t capacity = n + CVY__FRONT_BYTES;
@@ -70,7 +70,7 @@ static cvy_segment_t *segment_new(cvy_pool_t *pool, cvy__kind_t kind, size_t n)
     return s;
 }
 
-cvy_segment_t *cvy__segment_take(cvy_pool_t *pool, cvy__kind_t kind)
+cvy_segment_t *cvy__segment_take(cvy_pool_t *pool, cvy__segment_kind_t kind)
 {
     pool = open_pool(pool);
     if (!pool) return segment_new(NULL, kind, kind == CVY__SMALL ? CVY__SMALL_BYTES : CVY__LARGE_BYTES);

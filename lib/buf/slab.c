@@ -42,21 +42,20 @@ int cvy__slab_room(cvy__slab_t *slab, char **base, size_t *len)
 int cvy__slab_lend(cvy__slab_t *slab, cvy_buf_t *out, size_t n)
 {
     cvy_segment_t *s = slab->segment;
-    cvy_buf_t lent = { .pool = slab->pool };
     assert(!n || n <= cvy__segment_room(s));
-    if (n) {
-        cvy_view_t *v = cvy__view_take(slab->pool, s);
-        if (!v) return UV_ENOMEM;
+    cvy_view_t *v = n ? cvy__view_take(slab->pool, s) : NULL;
+    if (n && !v) return UV_ENOMEM;
+    if (v) {
         cvy__segment_ref(s);
+        v->next = NULL;
         v->data = s->fill;
         v->len = n;
         v->front = slab->offset ? 0 : CVY__FRONT_BYTES;
         v->shared = false;
         s->fill += n;
         slab->offset += n;
-        cvy__chain_join(&lent, v, v, n);
     }
-    *out = lent;
+    *out = (cvy_buf_t){ .len = n, .head = v, .tail = v, .pool = slab->pool };
     return 0;
 }
 

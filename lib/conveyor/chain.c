@@ -20,96 +20,112 @@ static bool in_table(const cvy_stage_t *s, const cvy_event_type_t *type)
     return on && on->type;
 }
 
-bool cvy__stage_takes_bytes_in(const cvy_stage_t *s)
+/* Looked up once: the chain is rebuilt at every change of it. */
+static uint32_t taken_by(const cvy_stage_t *s)
 {
-    return s->on_inbound_bytes || s->on_inbound || in_table(s, &cvy_inbound_bytes_event);
+    uint32_t in = s->on_inbound_bytes || s->on_inbound || in_table(s, &cvy_inbound_bytes_event);
+    uint32_t out = s->on_outbound_bytes || s->on_outbound || in_table(s, &cvy_outbound_bytes_event);
+    uint32_t flush = s->on_outbound_flush || s->on_outbound || in_table(s, &cvy_outbound_flush_event);
+    uint32_t complete = s->on_read_complete || s->on_inbound || in_table(s, &cvy_read_complete_event);
+    return in * CVY__CTX_TAKES_IN | out * CVY__CTX_TAKES_OUT | flush * CVY__CTX_TAKES_FLUSH |
+           complete * CVY__CTX_TAKES_COMPLETE;
 }
 
-static bool takes_bytes_out(const cvy_stage_t *s)
+/* What comes from `from`, or from those between, goes in to `to`. */
+static void lead(cvy_ctx_t *from, cvy_ctx_t *to)
 {
-    return s->on_outbound_bytes || s->on_outbound || in_table(s, &cvy_outbound_bytes_event);
-}
-
-static bool takes_flush(const cvy_stage_t *s)
-{
-    return s->on_outbound_flush || s->on_outbound || in_table(s, &cvy_outbound_flush_event);
-}
-
-static bool takes_complete(const cvy_stage_t *s)
-{
-    return s->on_read_complete || s->on_inbound || in_table(s, &cvy_read_complete_event);
+    do
+        from->bytes_in = to;
+    while ((from = from->next) != to);
 }
 
 void cvy__chain_rebuild(cvy_conveyor_t *c)
 {
-    cvy_ctx_t *to = &c->tail;
-    for (cvy_ctx_t *at = c->tail.prev; at; at = at->prev) {
-        at->bytes_in = to;
-        if (!cvy__ctx_skipped(at) && cvy__stage_takes_bytes_in(at->stage)) to = at;
-    }
-    to = &c->head;
-    c->flushes = c->completes = false;
-    for (cvy_ctx_t *at = c->head.next; at; at = at->next) {
-        at->bytes_out = to;
+    cvy_ctx_t *in = &c->ends, *out = &c->ends; /* the last ones that take bytes */
+    c->gate &= (uint8_t)~CVY__GATE_FLUSHES;
+    c->completes = false;
+    for (cvy_ctx_t *at = c->ends.next; at != &c->ends; at = at->next) {
+        at->bytes_out = out;
         if (cvy__ctx_skipped(at)) continue;
-        if (takes_bytes_out(at->stage)) to = at;
-        c->flushes = c->flushes || takes_flush(at->stage);
-        c->completes = c->completes || takes_complete(at->stage);
+        if (at->flags & CVY__CTX_TAKES_IN) {
+            lead(in, at);
+            in = at;
+        }
+        if (at->flags & CVY__CTX_TAKES_OUT) out = at;
+        if (at->flags & CVY__CTX_TAKES_FLUSH) c->gate |= CVY__GATE_FLUSHES;
+        if (at->flags & CVY__CTX_TAKES_COMPLETE) c->completes = true;
     }
+    lead(in, &c->ends);
+    c->ends.bytes_out = out;
 }
 
+/* The one before it, tombstone or not. */
+static cvy_ctx_t *before(const cvy_ctx_t *ctx)
+{
+    cvy_ctx_t *at = &ctx->conveyor->ends;
+    while (at->next != ctx)
+        at = at->next;
+    return at;
+}
+
+/* It is still stepped over: nobody's way leads to it, and its own are those of its place. */
 static void link_behind(cvy_ctx_t *at, cvy_ctx_t *ctx)
 {
-    ctx->prev = at;
     ctx->next = at->next;
-    at->next->prev = ctx;
     at->next = ctx;
-    cvy__chain_rebuild(ctx->conveyor);
+    ctx->bytes_in = at->bytes_in;
+    bool takes = !cvy__ctx_skipped(at) && at->flags & CVY__CTX_TAKES_OUT;
+    ctx->bytes_out = takes || at == &ctx->conveyor->ends ? at : at->bytes_out;
 }
 
 void cvy__ctx_finish_removal(cvy_ctx_t *ctx)
 {
     if (ctx->stage->on_removed && !(ctx->flags & CVY__CTX_NO_REMOVED)) {
         ctx->flags |= CVY__CTX_NO_REMOVED; /* once */
-        ctx->busy++;
+        cvy__ctx_enter(ctx);
         ctx->stage->on_removed(ctx);
-        ctx->busy--;
+        ctx->flags -= CVY__CTX_BUSY;
     }
     ctx->flags |= CVY__CTX_DEAD;
     cvy__conveyor_todo(ctx->conveyor, CVY__TODO_TOMBSTONES);
+}
+
+void cvy__ctx_left(cvy_ctx_t *ctx)
+{
+    if (!(ctx->flags & CVY__CTX_DEAD) && !cvy__ctx_busy(ctx)) cvy__ctx_finish_removal(ctx);
 }
 
 void cvy__ctx_remove(cvy_ctx_t *ctx)
 {
     if (ctx->flags & CVY__CTX_REMOVED) return;
     cvy_ctx_resume(ctx);
-    cvy__ctx_stop_timer(ctx);
+    cvy_ctx_timer(ctx, CVY_OFF);
     ctx->flags |= CVY__CTX_REMOVED;
-    cvy__chain_rebuild(ctx->conveyor);
+    if (!ctx->conveyor->torn_down) cvy__chain_rebuild(ctx->conveyor); /* then nothing travels any more */
     cvy__walk_forget(ctx);
-    if (!ctx->busy) cvy__ctx_finish_removal(ctx);
+    if (!cvy__ctx_busy(ctx)) cvy__ctx_finish_removal(ctx);
 }
 
 void cvy__chain_free_tombstones(cvy_conveyor_t *c)
 {
-    for (cvy_ctx_t *at = c->head.next, *next; at != &c->tail; at = next) {
-        next = at->next;
-        if (!(at->flags & CVY__CTX_DEAD) || at->busy) continue;
-        if (c->active_at == at) c->active_at = at->prev;
-        if (c->read_closed_at == at) c->read_closed_at = at->prev;
-        at->prev->next = next;
-        next->prev = at->prev;
-        cvy__free(at);
+    for (cvy_ctx_t *last = &c->ends, *at; (at = last->next) != &c->ends;) {
+        if (!(at->flags & CVY__CTX_DEAD) || cvy__ctx_busy(at)) {
+            last = at;
+            continue;
+        }
+        if (c->active_at == at) c->active_at = last;
+        last->next = at->next;
+        cvy__ctx_free(at);
     }
 }
 
-/* From here on events come to what was added behind `before`, up to last; active, where it has passed there, is the first. */
-static void open_between(cvy_ctx_t *before, cvy_ctx_t *last)
+/* From here on events come to what was added behind first, up to last; active, where it has passed there, is the first. */
+static void open_between(cvy_ctx_t *first, cvy_ctx_t *last)
 {
-    for (cvy_ctx_t *at = before; at != last; at = at->next)
+    for (cvy_ctx_t *at = first; at != last; at = at->next)
         at->next->flags &= ~(uint32_t)CVY__CTX_ASIDE;
     cvy__chain_rebuild(last->conveyor);
-    for (cvy_ctx_t *at = before; at != last; at = at->next)
+    for (cvy_ctx_t *at = first; at != last; at = at->next)
         cvy__walk_active_one(at->next);
 }
 
@@ -119,10 +135,11 @@ static int add_behind(cvy_ctx_t *at, const cvy_stage_t *stage, const void *opts,
     cvy_conveyor_t *c = at->conveyor;
     cvy_ctx_t *ctx = cvy__ctx_new(c, stage);
     if (!ctx) return UV_ENOMEM;
+    ctx->flags |= taken_by(stage);
     link_behind(at, ctx);
     int err = 0;
     if (stage->on_added) {
-        ctx->busy++;
+        cvy__ctx_enter(ctx);
         err = stage->on_added(ctx, opts);
         if (err) ctx->flags |= CVY__CTX_NO_REMOVED;
         cvy__ctx_leave(ctx);
@@ -141,16 +158,15 @@ static int may_change(const cvy_conveyor_t *c)
     return cvy__conveyor_is_closing(c) ? UV_EPIPE : 0;
 }
 
+/* Of a chain that may change: the callers have asked, before they looked for a place in it. */
 static int add(cvy_conveyor_t *c, cvy_ctx_t *behind, const cvy_stage_t *stage, const void *opts, cvy_ctx_t **out)
 {
-    int err = may_change(c);
-    if (err) return err;
     if (!behind) return UV_ENOENT;
     cvy_ctx_t *ctx = NULL;
     bool outermost = cvy__loop_hold(c->loop);
-    err = add_behind(behind, stage, opts, &ctx);
+    int err = add_behind(behind, stage, opts, &ctx);
     if (!err) {
-        open_between(ctx->prev, ctx);
+        open_between(behind->next == ctx ? behind : before(ctx), ctx);
         if (out) *out = ctx->flags & CVY__CTX_REMOVED ? NULL : ctx; /* it may have removed itself */
     }
     if (outermost) cvy__loop_let_go(c->loop);
@@ -166,32 +182,37 @@ static bool matches(const cvy_ctx_t *ctx, const cvy_anchor_t *at)
 
 cvy_ctx_t *cvy_conveyor_find(const cvy_conveyor_t *c, cvy_anchor_t at)
 {
-    for (cvy_ctx_t *ctx = c->head.next; ctx != &c->tail; ctx = ctx->next)
+    for (cvy_ctx_t *ctx = c->ends.next; ctx != &c->ends; ctx = ctx->next)
         if (!(ctx->flags & CVY__CTX_REMOVED) && matches(ctx, &at)) return ctx;
     return NULL;
 }
 
 int cvy_conveyor_add_last(cvy_conveyor_t *c, const cvy_stage_t *stage, const void *opts, cvy_ctx_t **out)
 {
-    return add(c, c->tail.prev, stage, opts, out);
+    int err = may_change(c);
+    return err ? err : add(c, before(&c->ends), stage, opts, out);
 }
 
 int cvy_conveyor_add_first(cvy_conveyor_t *c, const cvy_stage_t *stage, const void *opts, cvy_ctx_t **out)
 {
-    return add(c, &c->head, stage, opts, out);
+    int err = may_change(c);
+    return err ? err : add(c, &c->ends, stage, opts, out);
 }
 
 int cvy_conveyor_add_before(cvy_conveyor_t *c, cvy_anchor_t at, const cvy_stage_t *stage, const void *opts,
                             cvy_ctx_t **out)
 {
+    int err = may_change(c);
+    if (err) return err;
     cvy_ctx_t *anchor = cvy_conveyor_find(c, at);
-    return add(c, anchor ? anchor->prev : NULL, stage, opts, out);
+    return add(c, anchor ? before(anchor) : NULL, stage, opts, out);
 }
 
 int cvy_conveyor_add_after(cvy_conveyor_t *c, cvy_anchor_t at, const cvy_stage_t *stage, const void *opts,
                            cvy_ctx_t **out)
 {
-    return add(c, cvy_conveyor_find(c, at), stage, opts, out);
+    int err = may_change(c);
+    return err ? err : add(c, cvy_conveyor_find(c, at), stage, opts, out);
 }
 
 int cvy_conveyor_remove(cvy_conveyor_t *c, cvy_anchor_t at)
@@ -218,7 +239,7 @@ static int replace(cvy_ctx_t *old, const cvy_stage_with_t *with, size_t n)
         err = add_behind(last, with[i].stage, with[i].opts, &last);
     if (err) {
         for (cvy_ctx_t *prev; last != old; last = prev) {
-            prev = last->prev;
+            prev = before(last);
             cvy__ctx_remove(last);
         }
         old->flags = (old->flags & ~(uint32_t)CVY__CTX_ASIDE) | aside;
@@ -256,7 +277,7 @@ size_t cvy_conveyor_map(cvy_conveyor_t *c, cvy_map_cb map, cvy_match_cb match, v
     if (cvy__loop_own(c->loop)) return 0;
     size_t count = 0;
     bool outermost = cvy__loop_hold(c->loop);
-    for (cvy_ctx_t *ctx = c->head.next, *next; ctx != &c->tail; ctx = next) {
+    for (cvy_ctx_t *ctx = c->ends.next, *next; ctx != &c->ends; ctx = next) {
         next = ctx->next; /* before what the mapping adds */
         if (ctx->flags & CVY__CTX_REMOVED || !match(ctx, arg)) continue;
         count++;

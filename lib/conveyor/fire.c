@@ -10,23 +10,9 @@
 #include <uv.h>
 
 #include "buf/debug.h"
-#include "conveyor/core.h"
+#include "conveyor/quick.h"
 
 #define ON_LOOP(ctx) assert(cvy_loop_in_thread((ctx)->conveyor->loop))
-
-void cvy__ctx_leave(cvy_ctx_t *ctx)
-{
-    if (!--ctx->busy && (ctx->flags & (CVY__CTX_REMOVED | CVY__CTX_DEAD)) == CVY__CTX_REMOVED)
-        cvy__ctx_finish_removal(ctx);
-}
-
-int cvy__ctx_answer(const cvy_ctx_t *ctx)
-{
-    unsigned gate = ctx->conveyor->gate;
-    if (ctx->flags & CVY__CTX_REMOVED) return UV_ECANCELED;
-    if (!(gate & (CVY__GATE_CLOSING | CVY__GATE_SUSPENDED))) return 0;
-    return gate & CVY__GATE_CLOSING ? UV_EPIPE : UV_EAGAIN;
-}
 
 /* What an outbound fire answers; "not writable" is a promise of an outbound-resume. */
 static int outbound_answer(cvy_ctx_t *ctx)
@@ -76,9 +62,8 @@ static inline const char *trace_bytes(const cvy_ctx_t *to, cvy_buf_t *bytes)
     return cvy__buf_taker(to->stage->name);
 }
 
-int cvy_fire_inbound_bytes(cvy_ctx_t *ctx, cvy_buf_t *in)
+void cvy__fire_inbound_bytes_long(cvy_ctx_t *ctx, cvy_buf_t *in)
 {
-    ON_LOOP(ctx);
     bool outermost = hold(ctx);
     if (!muted(ctx)) {
         cvy_ctx_t *to = ctx->bytes_in;
@@ -93,20 +78,23 @@ int cvy_fire_inbound_bytes(cvy_ctx_t *ctx, cvy_buf_t *in)
         }
         cvy__buf_taker(outer);
     }
-    cvy_buf_fini(in);
-    int answer = cvy__ctx_answer(ctx);
+    cvy__buf_done(in);
     let_go(ctx, outermost);
-    return answer;
 }
 
-void cvy__fire_outbound_bytes(cvy_ctx_t *ctx, cvy_buf_t *out)
+int cvy_fire_inbound_bytes(cvy_ctx_t *ctx, cvy_buf_t *in)
 {
-    ON_LOOP(ctx);
+    return cvy__fire_inbound_bytes(ctx, in);
+}
+
+void cvy__fire_outbound_bytes_long(cvy_ctx_t *ctx, cvy_buf_t *out)
+{
     bool outermost = hold(ctx);
     if (!muted(ctx)) {
         cvy_ctx_t *to = ctx->bytes_out;
         const char *outer = trace_bytes(to, out);
-        if (ctx->conveyor->flushes) ctx->conveyor->owner->dirty(ctx->conveyor->transport);
+        if (cvy__conveyor_flushes(ctx->conveyor))
+            cvy__conveyor_owner(ctx->conveyor)->dirty(cvy__conveyor_transport(ctx->conveyor));
         if (to->stage->on_outbound_bytes) {
             cvy__ctx_enter(to);
             to->stage->on_outbound_bytes(to, out);
@@ -117,7 +105,7 @@ void cvy__fire_outbound_bytes(cvy_ctx_t *ctx, cvy_buf_t *out)
         }
         cvy__buf_taker(outer);
     }
-    cvy_buf_fini(out);
+    cvy__buf_done(out);
     let_go(ctx, outermost);
 }
 
@@ -153,7 +141,7 @@ void cvy__error_walk(cvy_ctx_t *from, const cvy_error_t *err)
             cvy__ctx_leave(at);
             break;
         }
-        if (at == &c->tail || cvy__ctx_offer(at, &ev.event, true)) break;
+        if (at == &c->ends || cvy__ctx_offer(at, &ev.event, true)) break;
     }
     c->in_error = outer;
 }
@@ -187,7 +175,11 @@ int cvy_fire_outbound_close(cvy_ctx_t *ctx, const cvy_close_t *how)
 {
     ON_LOOP(ctx);
     bool outermost = hold(ctx);
-    if (!muted(ctx)) close_walk(ctx, how);
+    if (!muted(ctx)) {
+        cvy_conveyor_t *c = ctx->conveyor;
+        close_walk(ctx, how);
+        if (!cvy__conveyor_is_closing(c)) cvy__conveyor_owner(c)->close_kept(cvy__conveyor_transport(c), how);
+    }
     int answer = outbound_answer(ctx);
     let_go(ctx, outermost);
     return answer;
@@ -219,7 +211,7 @@ int cvy_fire_inbound(cvy_ctx_t *ctx, cvy_event_t *ev)
     if (ev->type->builtin == CVY__FAILURE) return cvy_fire_error(ctx, ((cvy_failure_t *)ev)->error);
     bool outermost = hold(ctx);
     if (!ev->type->builtin && !muted(ctx)) /* the others walk by themselves */
-        for (cvy_ctx_t *at = cvy__ctx_next(ctx); !cvy__ctx_offer(at, ev, true) && at != &ctx->conveyor->tail;)
+        for (cvy_ctx_t *at = cvy__ctx_next(ctx); !cvy__ctx_offer(at, ev, true) && at != &ctx->conveyor->ends;)
             at = cvy__ctx_next(at);
     astray(ev);
     int answer = cvy__ctx_answer(ctx);
@@ -231,7 +223,7 @@ static int fire_outbound_user(cvy_ctx_t *ctx, cvy_event_t *ev)
 {
     bool outermost = hold(ctx);
     if (!ev->type->builtin && !muted(ctx))
-        for (cvy_ctx_t *at = cvy__ctx_prev(ctx); !cvy__ctx_offer(at, ev, false) && at != &ctx->conveyor->head;)
+        for (cvy_ctx_t *at = cvy__ctx_prev(ctx); !cvy__ctx_offer(at, ev, false) && at != &ctx->conveyor->ends;)
             at = cvy__ctx_prev(at);
     astray(ev);
     int answer = outbound_answer(ctx);

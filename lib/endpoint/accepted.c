@@ -1,9 +1,6 @@
 /*
- * Accepted connections: places, the choice of a lane, the way there, and the count down at the end.
- *
- * A place is one of max_connections. It is taken before the accept, so that the limit is exact however many acceptors there are, and
- * belongs to the connection until on_gone. Whoever finds none left says `limited` and looks again; whoever gives one back looks
- * for `limited` afterwards: one of the two sees the other.
+ * Accepted connections: places, the choice of a lane, the way there, and the count down at the end. A place is one of
+ * max_connections; it is the connection's until that is gone.
  */
 #include "base/memory.h"
 #include "endpoint/listener.h"
@@ -11,24 +8,24 @@
 bool cvy__acceptor_wanted(const cvy__acceptor_t *a)
 {
     const cvy_listener_t *l = a->lane->listener;
-    return atomic_load(&l->state) == CVY_LISTENER_RUNNING && !atomic_load(&l->resting) && !atomic_load(&l->limited);
+    return atomic_load(&l->state) == CVY_LISTENER_RUNNING && !atomic_load(&l->resting) &&
+           !cvy__places_resting(&l->places);
 }
 
-bool cvy__place_take(cvy_listener_t *l)
+bool cvy__place_hold(cvy_listener_t *l)
 {
-    size_t taken = atomic_load(&l->taken);
-    while (taken < l->max)
-        if (atomic_compare_exchange_weak(&l->taken, &taken, taken + 1)) return true;
-    atomic_store(&l->limited, true);
-    if (atomic_load(&l->taken) <= l->resume_at) cvy__lane_nudge(&l->lanes[0]);
-    return false;
+    return cvy__places_hold(&l->places);
 }
 
-void cvy__place_give_back(cvy_listener_t *l)
+void cvy__place_let_go(cvy_listener_t *l)
 {
-    size_t taken = atomic_fetch_sub(&l->taken, 1) - 1;
-    if ((taken <= l->resume_at && atomic_load(&l->limited)) || (!taken && atomic_load(&l->waiting)))
-        cvy__lane_nudge(&l->lanes[0]);
+    if (cvy__places_let_go(&l->places)) cvy__lanes_nudge(l);
+}
+
+static void give_back(cvy_listener_t *l)
+{
+    if (cvy__places_give_back(&l->places)) cvy__lanes_nudge(l);
+    if (atomic_load(&l->waiting) && !cvy__places_any(&l->places)) cvy__lane_nudge(&l->lanes[0]);
 }
 
 static void pending_less(cvy_listener_t *l)
@@ -68,7 +65,7 @@ void cvy__acceptor_trouble(cvy__acceptor_t *a, int err)
 
 bool cvy__acceptor_refused(cvy__acceptor_t *a, int err)
 {
-    cvy__place_give_back(a->lane->listener);
+    cvy__place_let_go(a->lane->listener);
     if (is_transient(err)) return true;
     cvy__acceptor_trouble(a, err);
     return false;
@@ -76,29 +73,26 @@ bool cvy__acceptor_refused(cvy__acceptor_t *a, int err)
 
 /* One connection */
 
-static void forget(cvy__accepted_t *c)
+/* One connection of the lane's less. */
+static void leave(cvy__lane_t *lane)
 {
-    cvy__lane_t *lane = c->lane;
     cvy_listener_t *l = lane->listener;
     bool last = atomic_fetch_sub(&lane->connections, 1) == 1;
-    cvy__place_give_back(l);
+    give_back(l);
     if (last && atomic_load(&l->finished)) cvy__lane_nudge(lane);
-    cvy__free(c);
     cvy__listener_unref(l);
 }
 
-static void on_gone(cvy_transport_t *t, void *arg)
+void cvy__lane_gone(cvy__maker_t *maker, cvy_transport_t *t)
 {
-    cvy__accepted_t *c = arg;
     (void)t;
-    cvy__link_remove(&c->link);
-    forget(c);
+    leave(CVY__OF(maker, cvy__lane_t, maker));
 }
 
 static void lend(cvy_transport_t *t, void *arg)
 {
-    cvy__accepted_t *c = arg;
-    cvy_listener_t *l = c->lane->listener;
+    const cvy__lane_t *lane = arg;
+    cvy_listener_t *l = lane->listener;
     if (l->opts.on_accepted) l->opts.on_accepted(l, t, l->opts.arg);
 }
 
@@ -107,12 +101,13 @@ static void drop(cvy__accepted_t *c, int err)
     c->acceptor->ops->drop(c);
     if (err == UV_ENOMEM || err == UV_ENOBUFS || err == UV_EMFILE || err == UV_ENFILE)
         cvy__acceptor_trouble(c->acceptor, err);
-    forget(c);
+    leave(c->lane);
 }
 
 static void build(cvy__accepted_t *c)
 {
-    cvy_listener_t *l = c->lane->listener;
+    cvy__lane_t *lane = c->lane;
+    cvy_listener_t *l = lane->listener;
     cvy_transport_t *t = NULL;
     bool closed = atomic_load(&l->state) == CVY_LISTENER_CLOSED; /* as if it were still in the backlog */
     int err = closed ? UV_ECANCELED : c->acceptor->ops->build(c, &t);
@@ -121,11 +116,8 @@ static void build(cvy__accepted_t *c)
         return;
     }
     if (!atomic_load(&l->resting)) atomic_store(&l->episode, false); /* while resting: it was accepted before */
-    c->transport = t;
-    t->on_gone = on_gone;
-    t->on_gone_arg = c;
-    cvy__link_append(&c->lane->accepted, &c->link);
-    cvy__transport_open(t, l->opts.conveyor_init, l->opts.arg, lend, c); /* a failed init closes it */
+    t->maker = &lane->maker;
+    cvy__transport_open(t, l->opts.conveyor_init, l->opts.arg, lend, lane); /* a failed init closes it */
 }
 
 static void deliver(cvy__accepted_t *c)
@@ -147,6 +139,7 @@ static void on_task(cvy_task_t *task, int status)
         drop(c, status);
     else
         deliver(c);
+    cvy__free(c);
     pending_less(l);
     cvy__listener_unref(l);
 }
@@ -162,67 +155,60 @@ static cvy__lane_t *choose(cvy_listener_t *l)
     return best;
 }
 
-/* True: it is on its way. False: it is the caller's to deliver here (c->lane is set), or nobody's (it is NULL). */
-static bool send_to_lane(cvy__accepted_t *c, cvy__lane_t *only)
+/* To another thread, in memory of its own. Errors: UV_ENOMEM, UV_ESHUTDOWN. */
+static int post(const cvy__accepted_t *c)
+{
+    cvy_listener_t *l = c->lane->listener;
+    cvy__accepted_t *posted = cvy__malloc(sizeof *posted);
+    if (!posted) return UV_ENOMEM;
+    *posted = *c;
+    posted->task.run = on_task;
+    atomic_fetch_add(&l->pending, 1);
+    int err = cvy_loop_post(c->lane->loop, &posted->task);
+    if (!err) return 0;
+    atomic_fetch_sub(&l->pending, 1);
+    cvy__free(posted);
+    return err;
+}
+
+/* 0: it is on its way, or (*here) the caller's to deliver on its lane. Errors: as post. */
+static int send_to_lane(cvy__accepted_t *c, cvy__lane_t *only, bool *here)
 {
     cvy_listener_t *l = c->acceptor->lane->listener;
-    bool sent = false;
+    int err = UV_ESHUTDOWN;
     uv_mutex_lock(&l->lock);
     cvy__lane_t *lane = only ? only : choose(l);
     if (lane && lane->alive) {
         c->lane = lane;
         atomic_fetch_add(&lane->connections, 1);
-        if (!cvy_loop_in_thread(lane->loop)) {
-            atomic_fetch_add(&l->pending, 1);
-            sent = !cvy_loop_post(lane->loop, &c->task);
-            if (!sent) {
-                atomic_fetch_sub(&l->pending, 1);
-                atomic_fetch_sub(&lane->connections, 1);
-                c->lane = NULL;
-            }
-        }
+        *here = cvy_loop_in_thread(lane->loop);
+        err = *here ? 0 : post(c);
+        if (err) atomic_fetch_sub(&lane->connections, 1);
     }
     uv_mutex_unlock(&l->lock);
-    return sent;
-}
-
-static void refuse(const cvy__accepted_t *what, cvy__acceptor_t *a)
-{
-    cvy__accepted_t c = *what;
-    c.acceptor = a;
-    a->ops->drop(&c);
-    cvy__place_give_back(a->lane->listener);
+    return err;
 }
 
 void cvy__acceptor_accepted(cvy__acceptor_t *a, const cvy__accepted_t *what, bool only)
 {
     cvy_listener_t *l = a->lane->listener;
-    cvy__accepted_t *c = cvy__malloc(sizeof *c);
-    if (!c) {
-        refuse(what, a);
-        cvy__acceptor_trouble(a, UV_ENOMEM);
-        return;
-    }
-    *c = *what;
-    c->acceptor = a;
-    c->lane = NULL;
-    c->task.run = on_task;
-    cvy__link_init(&c->link);
+    cvy__accepted_t c = *what;
+    bool here = false;
+    c.acceptor = a;
+    cvy__places_use(&l->places);
     cvy__listener_ref(l);
-    if (send_to_lane(c, only ? a->lane : NULL)) return;
-    if (c->lane) {
-        deliver(c);
-        return;
-    }
-    refuse(what, a);
-    cvy__free(c);
+    int err = send_to_lane(&c, only ? a->lane : NULL, &here);
+    if (here) deliver(&c);
+    if (!err) return;
+    a->ops->drop(&c);
+    give_back(l);
+    if (err == UV_ENOMEM) cvy__acceptor_trouble(a, err);
     cvy__listener_unref(l);
 }
 
 void cvy__lane_drain(cvy__lane_t *lane)
 {
-    for (cvy__link_t *at = lane->accepted.next, *next; at != &lane->accepted; at = next) {
-        next = at->next;
-        cvy_transport_shutdown(CVY__OF(at, cvy__accepted_t, link)->transport, 0);
-    }
+    uint32_t at = 0;
+    for (cvy_transport_t *t; (t = cvy__slots_next(lane->loop, &at));)
+        if (t->maker == &lane->maker) cvy_transport_shutdown(t, 0);
 }

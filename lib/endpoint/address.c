@@ -5,9 +5,9 @@
 #include "endpoint/address.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "base/system_service.h"
 #include "base/system_socket.h"
 
 /* What went wrong: text that may be made up, because some rules have a number in them. */
@@ -60,18 +60,36 @@ static int parse_port(const char *text, uint16_t *out, rule_t *rule)
     return 0;
 }
 
+/* An interface's number or name. libuv, which looks names up, would take one that is unknown for none at all. */
+static int parse_zone(const char *text, struct sockaddr_in6 *out, rule_t *rule)
+{
+    char any[CVY__URI_MAX + 4];
+    struct sockaddr_in6 found = { 0 };
+    uint64_t zone = 0;
+    size_t digits = strspn(text, "0123456789");
+    bool number = digits && !text[digits];
+    for (size_t i = 0; number && i < digits && zone <= UINT32_MAX; i++)
+        zone = zone * 10 + (uint64_t)(text[i] - '0');
+    snprintf(any, sizeof any, "::%%%s", text);
+    if (!number && !uv_ip6_addr(any, 0, &found)) zone = found.sin6_scope_id;
+    if (zone > UINT32_MAX || (!number && !zone))
+        return broken(rule, UV_EINVAL, "there is no such interface behind the %");
+    out->sin6_scope_id = (uint32_t)zone;
+    return 0;
+}
+
 static int parse_ip6(cvy__address_t *a, const char *end, rule_t *rule)
 {
     char *closing = strchr(a->name, ']');
     if (!closing || closing + 1 != end)
         return broken(rule, UV_EINVAL, "an IPv6 address is written tcp://[address]:port");
     *closing = '\0';
+    char *zone = strchr(a->name, '%'); /* libuv would cut what is too long in front of it */
+    if (zone) *zone++ = '\0';
     struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)(void *)&a->socket;
     if (uv_ip6_addr(a->name + 1, a->port, in6)) return broken(rule, UV_EINVAL, "not an IPv6 address");
-    const char *scope = strchr(a->name, '%'); /* libuv knows interfaces by name alone */
-    if (scope && !in6->sin6_scope_id) in6->sin6_scope_id = (uint32_t)strtoul(scope + 1, NULL, 10);
     a->kind = CVY__ADDRESS_TCP;
-    return 0;
+    return zone ? parse_zone(zone, in6, rule) : 0;
 }
 
 static int parse_host(cvy__address_t *a, rule_t *rule)
@@ -131,17 +149,43 @@ static int parse_ipc(cvy__address_t *a, rule_t *rule)
     return parse_name(a, rule);
 }
 
+static const char pipe_prefix[] =
+    "\\\\.\\pipe\\"; /* CreateNamedPipe: 256 characters in all, no backslash in the name */
+
 static int parse_pipe(cvy__address_t *a, rule_t *rule)
 {
-    static const char prefix[] = "\\\\.\\pipe\\"; /* CreateNamedPipe: 256 characters in all, no backslash in the name */
     if (!cvy__has_pipes()) return broken(rule, UV_ENOTSUP, "there are no named pipes here");
     if (strchr(a->name, '\\')) return broken(rule, UV_EINVAL, "name must not have backslashes");
-    if (strlen(a->name) > 256 - sizeof prefix) return broken(rule, UV_ENAMETOOLONG, "name is longer than 247 bytes");
+    if (strlen(a->name) > 256 - sizeof pipe_prefix)
+        return broken(rule, UV_ENAMETOOLONG, "name is longer than 247 bytes");
     int err = parse_name(a, rule);
     if (err) return err;
-    memmove(a->name + sizeof prefix - 1, a->name, strlen(a->name) + 1);
-    memcpy(a->name, prefix, sizeof prefix - 1);
+    memmove(a->name + sizeof pipe_prefix - 1, a->name, strlen(a->name) + 1);
+    memcpy(a->name, pipe_prefix, sizeof pipe_prefix - 1);
     return 0;
+}
+
+static int parse_fd(cvy__address_t *a, rule_t *rule)
+{
+    uint64_t most = cvy__socket_max(), fd = 0;
+    size_t digits = strspn(a->name, "0123456789");
+    bool fits = digits && !a->name[digits];
+    for (size_t i = 0; i < digits && fits; i++) {
+        uint64_t digit = (uint64_t)(a->name[i] - '0');
+        fits = fd <= (most - digit) / 10;
+        fd = fd * 10 + digit;
+    }
+    a->fd = (cvy_socket_t)fd;
+    if (fits) return 0;
+    snprintf(rule->text, sizeof rule->text, "descriptor must be 0 to %llu", (unsigned long long)most);
+    return UV_EINVAL;
+}
+
+static int parse_systemd(cvy__address_t *a, rule_t *rule)
+{
+    if (!cvy__has_services()) return broken(rule, UV_ENOTSUP, "no service manager passes sockets here");
+    if (strchr(a->name, ':')) return broken(rule, UV_EINVAL, "name must not have colons");
+    return *a->name ? parse_name(a, rule) : 0;
 }
 
 typedef struct scheme {
@@ -151,9 +195,13 @@ typedef struct scheme {
 } scheme_t;
 
 static const scheme_t schemes[] = {
-    { "tcp://", CVY__ADDRESS_HOST, parse_tcp },       { "unix://", CVY__ADDRESS_UNIX, parse_unix },
-    { "ipc://", CVY__ADDRESS_IPC, parse_ipc },        { "pipe://", CVY__ADDRESS_PIPE, parse_pipe },
+    { "tcp://", CVY__ADDRESS_HOST, parse_tcp },
+    { "unix://", CVY__ADDRESS_UNIX, parse_unix },
+    { "ipc://", CVY__ADDRESS_IPC, parse_ipc },
+    { "pipe://", CVY__ADDRESS_PIPE, parse_pipe },
     { "inproc://", CVY__ADDRESS_INPROC, parse_name },
+    { "fd://", CVY__ADDRESS_FD, parse_fd },
+    { "systemd://", CVY__ADDRESS_SYSTEMD, parse_systemd },
 };
 
 static int parse(cvy__address_t *a, const char *uri, rule_t *rule)
@@ -162,13 +210,14 @@ static int parse(cvy__address_t *a, const char *uri, rule_t *rule)
     for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
         const scheme_t *scheme = &schemes[i];
         size_t n = strlen(scheme->prefix);
-        if (strncmp(uri, scheme->prefix, n)) continue;
+        if (strncmp(uri, scheme->prefix, n) != 0) continue;
         a->kind = scheme->kind;
         snprintf(a->text, sizeof a->text, "%s", uri);
         snprintf(a->name, sizeof a->name, "%s", uri + n);
         return scheme->parse(a, rule);
     }
-    return broken(rule, UV_EINVAL, "unknown scheme; there are tcp://, unix://, ipc://, pipe:// and inproc://");
+    return broken(rule, UV_EINVAL,
+                  "unknown scheme; there are tcp://, unix://, ipc://, pipe://, inproc://, fd:// and systemd://");
 }
 
 int cvy__address_parse(cvy__address_t *out, const char *uri, char *why, size_t n)
@@ -190,6 +239,14 @@ int cvy__address_place(cvy__address_t *a, bool make, char *why, size_t n)
     memcpy(a->name, place, sizeof place);
     a->kind = cvy__has_unix() ? CVY__ADDRESS_UNIX : CVY__ADDRESS_PIPE;
     return 0;
+}
+
+void cvy__address_endpoint(char *out, size_t n, const cvy__address_t *a)
+{
+    if (a->kind == CVY__ADDRESS_PIPE)
+        snprintf(out, n, "pipe://%s", a->name + sizeof pipe_prefix - 1);
+    else
+        snprintf(out, n, "unix://%s%s", a->abstract ? "@" : "", a->name);
 }
 
 int cvy_address_check(const char *uri, char *why, size_t n)

@@ -18,13 +18,16 @@ typedef enum cvy__address_kind {
     CVY__ADDRESS_UNIX, /* name is a path, or abstract */
     CVY__ADDRESS_IPC,  /* name: see cvy__address_place */
     CVY__ADDRESS_PIPE, /* name is the whole pipe name */
-    CVY__ADDRESS_INPROC
+    CVY__ADDRESS_INPROC,
+    CVY__ADDRESS_FD,     /* fd: for listeners */
+    CVY__ADDRESS_SYSTEMD /* name, or "" for all: for listeners */
 } cvy__address_kind_t;
 
 typedef struct cvy__address {
     char text[CVY__URI_MAX + 1];
     char name[CVY__URI_MAX + 1];
     struct sockaddr_storage socket;
+    cvy_socket_t fd;
     uint16_t port;
     cvy__address_kind_t kind;
     bool abstract;
@@ -36,6 +39,8 @@ int cvy__address_parse(cvy__address_t *out, const char *uri, char *why, size_t n
 int cvy__address_place(cvy__address_t *a, bool make, char *why, size_t n);
 /* "uri: rule (CODE)"; rule == NULL: what libuv says to the code. Returns err. */
 int cvy__address_say(char *why, size_t n, const char *uri, const char *rule, int err);
+/* What the endpoint at a placed local address is called: "unix:///path", "unix://@name", "pipe://name" */
+void cvy__address_endpoint(char *out, size_t n, const cvy__address_t *a);
 /* "tcp://127.0.0.1:7000", "tcp://[::1]:7000" */
 void cvy__address_format(char *out, size_t n, const struct sockaddr *socket);
 

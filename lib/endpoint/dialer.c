@@ -47,8 +47,9 @@ void cvy__dialer_return(cvy_dialer_t *d)
 
 static char *copy(const char *text)
 {
-    char *out = cvy__malloc(strlen(text) + 1);
-    return out ? strcpy(out, text) : NULL;
+    size_t n = strlen(text) + 1;
+    char *out = cvy__malloc(n);
+    return out ? memcpy(out, text, n) : NULL;
 }
 
 int cvy_dialer_new(cvy_dialer_t **out, const cvy_dialer_opts_t *opts)
@@ -81,7 +82,7 @@ static bool finish(cvy_dialer_t *d)
 {
     if (d->state != CVY__DIAL_RUNNING) return false;
     d->state = CVY__DIAL_FINISHED;
-    cvy__loop_undefer(d->opts.loop, &d->work);
+    cvy__loop_undefer(&d->work);
     cvy_timer_stop(&d->timeout);
     cvy__race_end(d);
     if (d->looking_up) uv_cancel((uv_req_t *)&d->lookup); /* or it comes back in its own time */
@@ -128,11 +129,9 @@ void cvy__dialer_open(cvy_dialer_t *d, cvy_transport_t *t)
 void cvy__dialer_connected(cvy_dialer_t *d, cvy__stream_t *s)
 {
     bool tcp = d->address.kind == CVY__ADDRESS_TCP || d->address.kind == CVY__ADDRESS_HOST;
-    char other[sizeof d->address.name + 16];
-    snprintf(other, sizeof other, "unix://%s%s", d->address.abstract ? "@" : "", d->address.name);
-    if (d->address.kind == CVY__ADDRESS_PIPE)
-        snprintf(other, sizeof other, "pipe://%s", d->address.name + strlen("\\\\.\\pipe\\"));
-    int err = cvy__stream_become(s, d->shared, tcp ? NULL : other);
+    char other[CVY__URI_MAX + 1];
+    cvy__address_endpoint(other, sizeof other, &d->address);
+    int err = cvy__stream_become(s, d->shared, &(cvy__names_t){ .other = tcp ? NULL : other });
     if (!err) {
         cvy__dialer_open(d, &s->transport);
         return;
@@ -288,6 +287,8 @@ static int parse(cvy_dialer_t *d)
 {
     int err = cvy__address_parse(&d->address, d->uri, d->message, sizeof d->message);
     if (err) return err;
+    if (d->address.kind == CVY__ADDRESS_FD || d->address.kind == CVY__ADDRESS_SYSTEMD)
+        return say(d, "is for listeners; cvy_transport_adopt takes a connected descriptor", UV_EINVAL);
     if ((d->address.kind == CVY__ADDRESS_TCP || d->address.kind == CVY__ADDRESS_HOST) && !d->address.port)
         return say(d, "port must be 1 to 65535 to dial", UV_EINVAL);
     err = cvy__address_place(&d->address, false, d->message, sizeof d->message);

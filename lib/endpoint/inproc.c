@@ -104,10 +104,10 @@ static int prepare(cvy__acceptor_t *a)
 static bool accept_one(cvy__acceptor_t *a)
 {
     cvy_listener_t *l = a->lane->listener;
-    if (!cvy__acceptor_wanted(a) || !cvy__place_take(l)) return false;
+    if (!cvy__acceptor_wanted(a) || !cvy__place_hold(l)) return false;
     waiting_t *w = dequeue(a);
     if (!w) {
-        cvy__place_give_back(l);
+        cvy__place_let_go(l);
         return false;
     }
     cvy__accepted_t what = { .pair = w->pair };

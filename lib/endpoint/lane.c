@@ -58,6 +58,7 @@ static void leave(cvy__lane_t *lane)
 {
     set_alive(lane, false);
     cvy__lane_close_acceptors(lane);
+    if (is_first(lane)) cvy__stop_end(lane->listener);
     if (!lane->attached) return;
     lane->attached = false;
     cvy__resident_remove(lane->loop, &lane->resident);
@@ -109,16 +110,22 @@ static bool is_done(const cvy__lane_t *lane)
            !(is_first(lane) && atomic_load(&l->waiting));
 }
 
+/* Closed, no connection opens here any more: draining once is enough. It is asked for before the state says so, which is too early. */
+static void end(cvy__lane_t *lane)
+{
+    if ((atomic_load(&lane->listener->asked) & CVY__ASKED_DRAIN) && !lane->drained) {
+        lane->drained = true;
+        cvy__lane_drain(lane);
+    }
+    cvy__lane_close_acceptors(lane);
+}
+
 static void follow(cvy__lane_t *lane)
 {
     cvy_listener_t *l = lane->listener;
     if (!lane->attached) attach(lane);
-    if ((atomic_load(&l->asked) & CVY__ASKED_DRAIN) && !lane->drained) {
-        lane->drained = true;
-        cvy__lane_drain(lane);
-    }
     if (atomic_load(&l->state) == CVY_LISTENER_CLOSED)
-        cvy__lane_close_acceptors(lane);
+        end(lane);
     else
         set_acceptors(lane);
     if (is_first(lane)) cvy__listener_follow(l);

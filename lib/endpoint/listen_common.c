@@ -40,30 +40,66 @@ static int bind_tcp(cvy__acceptor_t *a)
     return err;
 }
 
-int cvy__socket_acceptor_bind(cvy__acceptor_t *a)
+static int bind_unix(cvy__acceptor_t *a)
 {
-    const cvy_listener_opts_t *o = &a->lane->listener->opts;
-    if (a->address.kind == CVY__ADDRESS_UNIX)
-        return cvy__unix_listen(&a->fd, a->address.name, a->address.abstract, o->mode, (int)o->backlog, &a->file);
-    return bind_tcp(a);
+    cvy__unix_listen_t how = { .name = a->address.name,
+                               .abstract = a->address.abstract,
+                               .backlog = (int)a->lane->listener->opts.backlog };
+    const char *which = NULL;
+    int err = cvy__permissions_file(a, &how);
+    if (err) return err;
+    err = cvy__unix_listen(&a->fd, &how, &a->file, &which);
+    return which ? cvy__permissions_refused(a, which, err) : err;
 }
 
+int cvy__socket_acceptor_bind(cvy__acceptor_t *a)
+{
+    switch (a->address.kind) {
+    case CVY__ADDRESS_FD: return cvy__adopted_bind(a);
+    case CVY__ADDRESS_UNIX: return bind_unix(a);
+    default: return bind_tcp(a);
+    }
+}
+
+/* A start that failed gives back what it was given; and a file is removed by who made it. */
 void cvy__socket_acceptor_unbind(cvy__acceptor_t *a)
 {
-    if (a->address.kind == CVY__ADDRESS_UNIX && !a->address.abstract) cvy__unix_unlink(a->address.name, &a->file);
+    bool file = a->address.kind == CVY__ADDRESS_UNIX && !a->address.abstract;
+    if (a->adopted && !atomic_load(&a->lane->listener->started)) return;
+    if (file && !a->adopted) cvy__unix_unlink(a->address.name, &a->file);
     cvy__socket_close(a->fd);
+}
+
+/* A socket that is bound to one address gives it to all that it accepts; one bound to any does not, nor need one that someone else has opened: a
+ * transparent one accepts for addresses that it is not bound to. */
+static const struct sockaddr *own_name(const cvy__acceptor_t *a)
+{
+    if (a->adopted) return NULL;
+    const struct sockaddr *name = (const struct sockaddr *)&a->address.socket;
+    const struct in6_addr any = IN6ADDR_ANY_INIT;
+    if (name->sa_family == AF_INET)
+        return ((const struct sockaddr_in *)(const void *)name)->sin_addr.s_addr != htonl(INADDR_ANY) ? name : NULL;
+    if (name->sa_family != AF_INET6) return NULL;
+    return memcmp(&((const struct sockaddr_in6 *)(const void *)name)->sin6_addr, &any, sizeof any) != 0 ? name : NULL;
+}
+
+static const struct sockaddr *peer_name(const cvy__accepted_t *c)
+{
+    bool inet = c->peer.ss_family == AF_INET || c->peer.ss_family == AF_INET6;
+    return inet ? (const struct sockaddr *)&c->peer : NULL;
 }
 
 int cvy__socket_acceptor_build(cvy__accepted_t *c, cvy_transport_t **out)
 {
     bool tcp = c->acceptor->address.kind == CVY__ADDRESS_TCP;
+    cvy__names_t names = { .self_address = tcp ? own_name(c->acceptor) : NULL, .other_address = peer_name(c) };
     cvy__stream_t *s;
-    int err = tcp ? cvy__stream_new_tcp(&s, c->lane->loop) : cvy__stream_new_pipe(&s, c->lane->loop);
+    int err = cvy__stream_new(&s, c->lane->loop, tcp, c->lane->listener->shared);
     if (err) return err;
     err = cvy__stream_open(s, c->fd);
     if (!err) {
         c->stream = s; /* fd is its own from here on */
-        err = cvy__stream_become(s, c->lane->listener->shared, NULL);
+        err = cvy__stream_become(s, c->lane->listener->shared, &names);
     }
     if (!err)
         *out = &s->transport;

@@ -49,10 +49,10 @@ static int bind_pipe(cvy__acceptor_t *a)
     server->handle.data = server;
     cvy__guest_add(server->loop, &server->guest);
     err = uv_pipe_bind(&server->handle, a->address.name);
-    if (!err) {
-        a->pipe = &server->handle;
-        return 0;
-    }
+    a->pipe = &server->handle;
+    if (!err) err = cvy__permissions_pipe(a);
+    if (!err) return 0;
+    a->pipe = NULL;
     close_server(server);
     return err;
 }
@@ -61,7 +61,7 @@ static int bind_pipe(cvy__acceptor_t *a)
 static bool accept_one(cvy__acceptor_t *a)
 {
     cvy__accepted_t what = { 0 };
-    if (!a->waiting || !cvy__acceptor_wanted(a) || !cvy__place_take(a->lane->listener)) return false;
+    if (!a->waiting || !cvy__acceptor_wanted(a) || !cvy__place_hold(a->lane->listener)) return false;
     int err = cvy__stream_new_pipe(&what.stream, a->lane->loop);
     if (!err) {
         err = uv_accept((uv_stream_t *)a->pipe, cvy__stream_handle(what.stream));
@@ -118,7 +118,10 @@ static void close_pipe(cvy__acceptor_t *a)
 
 static int build(cvy__accepted_t *c, cvy_transport_t **out)
 {
-    int err = cvy__stream_become(c->stream, c->lane->listener->shared, NULL);
+    char self[CVY__URI_MAX + 1];
+    cvy__address_endpoint(self, sizeof self, &c->acceptor->address);
+    int err =
+        cvy__stream_become(c->stream, c->lane->listener->shared, &(cvy__names_t){ .self = self, .other = "pipe:" });
     if (!err) *out = &c->stream->transport;
     return err;
 }

@@ -12,10 +12,10 @@ static void set(cvy__acceptor_t *a, bool accept);
 static bool accept_one(cvy__acceptor_t *a)
 {
     cvy__accepted_t what = { 0 };
-    if (!cvy__acceptor_wanted(a) || !cvy__place_take(a->lane->listener)) return false;
-    int err = cvy__socket_accept(a->fd, &what.fd);
+    if (!cvy__acceptor_wanted(a) || !cvy__place_hold(a->lane->listener)) return false;
+    int err = cvy__socket_accept(a->fd, &what.fd, &what.peer);
     if (err) return cvy__acceptor_refused(a, err) && err != UV_EAGAIN;
-    cvy__acceptor_accepted(a, &what, a->lane->listener->opts.reuse_port > 0);
+    cvy__acceptor_accepted(a, &what, a->keeps);
     return true;
 }
 

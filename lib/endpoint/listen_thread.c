@@ -7,7 +7,7 @@
 static bool may_accept(void *arg)
 {
     cvy__acceptor_t *a = arg;
-    return cvy__acceptor_wanted(a) && cvy__place_take(a->lane->listener);
+    return cvy__acceptor_wanted(a) && cvy__place_hold(a->lane->listener);
 }
 
 static void accepted(void *arg, cvy_socket_t fd)

@@ -27,6 +27,7 @@ static void free_listener(cvy_listener_t *l)
     for (size_t i = 0; l->addresses && i < l->n_addresses; i++)
         cvy__free(l->addresses[i]);
     cvy__free(l->addresses);
+    cvy__free(l->owner);
     if (l->shared) cvy__shared_opts_unref(l->shared);
     uv_mutex_destroy(&l->lock);
     cvy__free(l);
@@ -55,7 +56,14 @@ void cvy_listener_free(cvy_listener_t *l)
     cvy__listener_unref(l);
 }
 
-static int copy_addresses(cvy_listener_t *l)
+static char *copy(const char *text)
+{
+    size_t n = strlen(text) + 1;
+    char *out = cvy__malloc(n);
+    return out ? memcpy(out, text, n) : NULL;
+}
+
+static int copy_texts(cvy_listener_t *l)
 {
     const cvy_listener_opts_t *o = &l->opts;
     size_t n = 0;
@@ -66,11 +74,11 @@ static int copy_addresses(cvy_listener_t *l)
     if (!l->addresses) return UV_ENOMEM;
     for (size_t i = 0; i < l->n_addresses; i++) {
         const char *text = o->address ? (i ? o->addresses[i - 1] : o->address) : o->addresses[i];
-        l->addresses[i] = cvy__malloc(strlen(text) + 1);
+        l->addresses[i] = copy(text);
         if (!l->addresses[i]) return UV_ENOMEM;
-        strcpy(l->addresses[i], text);
     }
-    return 0;
+    l->owner = o->owner ? copy(o->owner) : NULL;
+    return l->owner || !o->owner ? 0 : UV_ENOMEM;
 }
 
 static int64_t or_default(int64_t value, int64_t normal)
@@ -81,9 +89,7 @@ static int64_t or_default(int64_t value, int64_t normal)
 static void resolve(cvy_listener_t *l)
 {
     cvy_listener_opts_t *o = &l->opts;
-    l->max = o->max_connections > 0 ? (size_t)o->max_connections : SIZE_MAX;
-    l->resume_at = l->max - (l->max + 19) / 20; /* 5 %, at least one */
-    if (l->max == SIZE_MAX) l->resume_at = SIZE_MAX;
+    cvy__places_init(&l->places, o->max_connections);
     o->backlog = o->backlog > 0 && o->backlog < INT_MAX ? o->backlog : 0;
     o->accept_budget = or_default(o->accept_budget, 16);
     o->retry_ms = or_default(o->retry_ms, 1000);
@@ -111,7 +117,7 @@ int cvy_listener_new(cvy_listener_t **out, const cvy_listener_opts_t *opts)
     l->opts = *opts;
     atomic_store(&l->refs, 1);
     atomic_store(&l->users, 1);
-    err = copy_addresses(l);
+    err = copy_texts(l);
     if (!err) err = cvy__shared_opts_new(&l->shared, opts->transport);
     if (err) {
         free_listener(l);
@@ -137,12 +143,13 @@ static int make_lanes(cvy_listener_t *l)
 {
     l->n_lanes = l->opts.group ? (size_t)cvy_group_size(l->opts.group) : 1;
     l->lanes = cvy__calloc(l->n_lanes, sizeof *l->lanes);
-    l->acceptors = cvy__calloc(l->n_addresses * (l->opts.reuse_port > 0 ? l->n_lanes : 1), sizeof *l->acceptors);
+    size_t most = l->n_addresses * (l->opts.reuse_port > 0 ? l->n_lanes : 1) + cvy__adopted_most(l);
+    l->acceptors = cvy__calloc(most, sizeof *l->acceptors);
     if (!l->lanes || !l->acceptors) return UV_ENOMEM;
     for (size_t i = 0; i < l->n_lanes; i++) {
         l->lanes[i].listener = l;
+        l->lanes[i].maker.gone = cvy__lane_gone;
         l->lanes[i].loop = l->opts.group ? cvy_group_loop(l->opts.group, (int)i) : l->opts.loop;
-        cvy__link_init(&l->lanes[i].accepted);
     }
     return 0;
 }
@@ -159,7 +166,8 @@ static int bind_one(cvy_listener_t *l, cvy__lane_t *lane, const cvy__address_t *
     snprintf(a->text, sizeof a->text, "%s", address->text);
     cvy__listener_ref(l);
     l->n_acceptors++;
-    int err = a->ops->bind(a);
+    int err = cvy__permissions_valid(a);
+    if (!err) err = a->ops->bind(a);
     if (!err) {
         a->bound = true;
         atomic_fetch_add(&l->pending, 1);
@@ -181,14 +189,24 @@ static int bind_others(cvy_listener_t *l)
     return err;
 }
 
+static int bind_adopted(cvy_listener_t *l, const cvy__address_t *one)
+{
+    return bind_one(l, &l->lanes[0], one, true);
+}
+
 static int bind_address(cvy_listener_t *l, const char *uri)
 {
     cvy__address_t address;
     int err = cvy__address_parse(&address, uri, l->message, sizeof l->message);
     if (!err) err = cvy__address_place(&address, true, l->message, sizeof l->message);
+    if (!err && address.kind == CVY__ADDRESS_SYSTEMD) return cvy__adopted_each(l, &address, bind_adopted);
+    size_t first = l->n_acceptors;
     if (!err) err = bind_one(l, &l->lanes[0], &address, true);
     bool tcp = address.kind == CVY__ADDRESS_TCP || address.kind == CVY__ADDRESS_HOST;
-    if (!err && l->opts.reuse_port > 0 && tcp) err = bind_others(l);
+    if (err || l->opts.reuse_port <= 0 || !tcp) return err;
+    err = bind_others(l);
+    for (size_t i = first; i < l->n_acceptors; i++)
+        l->acceptors[i].keeps = true;
     return err;
 }
 
@@ -213,7 +231,8 @@ static int bind_all(cvy_listener_t *l)
     if (err) cvy__address_say(l->message, sizeof l->message, l->addresses[0], NULL, err);
     for (size_t i = 0; i < l->n_addresses && !err; i++)
         err = bind_address(l, l->addresses[i]);
-    return err ? err : prepare_first(l);
+    if (!err) err = prepare_first(l);
+    return err || l->opts.stop_on_signals <= 0 ? err : cvy__stop_start(l);
 }
 
 /* Nothing was called back and nothing stays. */
@@ -246,13 +265,14 @@ static int may_start(cvy_listener_t *l, const cvy_loop_t *loop)
 
 int cvy_listener_start(cvy_listener_t *l)
 {
-    int state = CVY_LISTENER_STARTING;
     int err = may_start(l, l->opts.group ? cvy_group_loop(l->opts.group, 0) : l->opts.loop);
     if (err) return err;
     cvy__listener_ref(l); /* the run's */
     err = bind_all(l);
-    if (!err && !atomic_compare_exchange_strong(&l->state, &state, CVY_LISTENER_RUNNING)) err = UV_ESHUTDOWN;
+    if (!err && cvy__listener_move(l, CVY_LISTENER_STARTING, CVY_LISTENER_RUNNING) != CVY_LISTENER_STARTING)
+        err = UV_ESHUTDOWN;
     if (err) {
+        cvy__stop_end(l);
         unbind_all(l);
         free_lists(l);
         cvy__listener_unref(l);
@@ -320,19 +340,18 @@ void cvy_listener_shutdown(cvy_listener_t *l, cvy_shutdown_t how)
 {
     bool drain = how == CVY_DRAIN || atomic_load(&l->waiting);
     atomic_fetch_or(&l->asked, CVY__ASKED_SHUTDOWN | (drain ? CVY__ASKED_DRAIN : 0));
-    atomic_store(&l->state, CVY_LISTENER_CLOSED);
+    cvy__listener_set_closed(l);
     if (atomic_load(&l->started)) cvy__lanes_nudge(l);
 }
 
-static int turn(cvy_listener_t *l, int from, int to)
+static int turn(cvy_listener_t *l, cvy_listener_state_t from, cvy_listener_state_t to)
 {
-    int state = atomic_load(&l->state);
-    if (state == CVY_LISTENER_CLOSED) return UV_ESHUTDOWN;
+    if (cvy_listener_state(l) == CVY_LISTENER_CLOSED) return UV_ESHUTDOWN;
     if (!atomic_load(&l->started)) return UV_EINVAL;
     if (cvy__loop_own(l->lanes[0].loop)) return UV_EPERM;
-    state = from;
-    if (atomic_compare_exchange_strong(&l->state, &state, to)) cvy__lanes_nudge(l);
-    return state == CVY_LISTENER_CLOSED ? UV_ESHUTDOWN : 0;
+    cvy_listener_state_t found = cvy__listener_move(l, from, to);
+    if (found == from) cvy__lanes_nudge(l);
+    return found == CVY_LISTENER_CLOSED ? UV_ESHUTDOWN : 0;
 }
 
 int cvy_listener_pause(cvy_listener_t *l)
@@ -343,11 +362,6 @@ int cvy_listener_pause(cvy_listener_t *l)
 int cvy_listener_resume(cvy_listener_t *l)
 {
     return turn(l, CVY_LISTENER_PAUSED, CVY_LISTENER_RUNNING);
-}
-
-cvy_listener_state_t cvy_listener_state(const cvy_listener_t *l)
-{
-    return (cvy_listener_state_t)atomic_load(&l->state);
 }
 
 size_t cvy_listener_connections(const cvy_listener_t *l)

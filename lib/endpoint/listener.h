@@ -2,7 +2,7 @@
  * A listener from inside.
  *
  * A listener has one lane per loop that it serves on. Everything of a lane happens on its loop's thread, in one task: cvy__lane_nudge
- * (any thread) makes it run, and it looks at what is wanted (state, resting, limited, asked) and follows. Lane 0 also speaks for the
+ * (any thread) makes it run, and it looks at what is wanted (state, resting, places, asked) and follows. Lane 0 also speaks for the
  * listener: troubles, retries, the end. So no message can get lost or be stale: there are none.
  *
  * A lane's loop pointer is valid while `alive`, which changes under the lock, on the loop's thread: every loop tells its lanes when it ends.
@@ -21,6 +21,7 @@
 #include "base/list.h"
 #include "base/system_socket.h"
 #include "endpoint/address.h"
+#include "endpoint/places.h"
 #include "loop/loop.h"
 #include "transport/pair.h"
 #include "transport/stream.h"
@@ -44,7 +45,7 @@ typedef struct cvy__lane {
     cvy_loop_t *loop;
     cvy_task_t task;
     cvy__resident_t resident;  /* lane 0 keeps its loop alive; the others are guests */
-    cvy__link_t accepted;      /* open connections */
+    cvy__maker_t maker;        /* of its open connections */
     atomic_size_t connections; /* those, and the ones on their way */
     bool alive, posted;        /* under the lock */
     bool attached;             /* resident is in the loop's list */
@@ -57,6 +58,8 @@ struct cvy__acceptor {
     cvy__address_t address;
     char text[CVY__URI_MAX + 1]; /* with the real port */
     bool bound, prepared, closed;
+    bool keeps;         /* what it accepts stays on its lane: every lane has a socket for this address */
+    bool adopted;       /* fd was open before; it is ours once the listener has started */
     bool shown;         /* has on_started of its own: not one of several sockets for one address */
     atomic_int trouble; /* a code that lane 0 has not yet looked at */
     cvy_socket_t fd;
@@ -70,14 +73,13 @@ struct cvy__acceptor {
     size_t queued;
 };
 
-/* One accepted connection, from the accept to its end. */
+/* One accepted connection, until there is a transport for it. */
 struct cvy__accepted {
-    cvy__link_t link;
     cvy__lane_t *lane;
     cvy__acceptor_t *acceptor;
     cvy_task_t task;
-    cvy_transport_t *transport;
-    cvy_socket_t fd; /* what was accepted: one of these three */
+    struct sockaddr_storage peer; /* of fd; family 0: not known */
+    cvy_socket_t fd;              /* what was accepted: one of these three */
     cvy__stream_t *stream;
     cvy__pair_link_t *pair;
 };
@@ -94,17 +96,17 @@ struct cvy_listener {
     atomic_int failure;
     atomic_bool started; /* lanes and acceptors stand */
     atomic_bool resting; /* out of something: no accepting until the retry */
-    atomic_bool limited; /* max_connections reached */
     atomic_bool episode;
     atomic_bool finished;     /* on_shutdown was called */
     atomic_bool cut;          /* loop 0 ends */
     atomic_bool waiting;      /* listen_and_wait */
     atomic_size_t delivering; /* callbacks of connections that are on some stack */
     atomic_size_t pending;    /* acceptors not yet closed, and connections between two threads */
-    atomic_size_t taken;      /* places of max_connections */
-    size_t max, resume_at;
+    cvy__places_t places;     /* of max_connections */
     size_t n_addresses, n_lanes, n_acceptors;
     char **addresses;
+    char *owner; /* opts.owner; NULL: none */
+    struct cvy__stop *stop;
     cvy__lane_t *lanes;
     cvy__acceptor_t *acceptors;
     cvy_timer_t retry, drain;
@@ -114,6 +116,13 @@ struct cvy_listener {
 
 void cvy__listener_ref(cvy_listener_t *l);
 void cvy__listener_unref(cvy_listener_t *l);
+
+/* listener_state.c: every change goes through these. Thread: any. */
+
+bool cvy__listener_edge(cvy_listener_state_t from, cvy_listener_state_t to);
+/* Takes the edge if the state is from. Answers what it found there. */
+cvy_listener_state_t cvy__listener_move(cvy_listener_t *l, cvy_listener_state_t from, cvy_listener_state_t to);
+void cvy__listener_set_closed(cvy_listener_t *l);
 
 /* lane.c */
 
@@ -125,18 +134,20 @@ bool cvy__lane_open(cvy__lane_t *lane);
 /* Closes the lane's acceptors. */
 void cvy__lane_close_acceptors(cvy__lane_t *lane);
 
-/* accepted.c: from an acceptor, on any thread. A place is taken before the accept, and given back when that fails. */
+/* accepted.c: from an acceptor, on any thread. A place is held before the accept, and let go when that fails. */
 
 bool cvy__acceptor_wanted(const cvy__acceptor_t *a);
-bool cvy__place_take(cvy_listener_t *l); /* false: at the limit; a nudge follows when there is room */
-void cvy__place_give_back(cvy_listener_t *l);
+bool cvy__place_hold(cvy_listener_t *l); /* false: at the limit; a nudge follows when there is room */
+void cvy__place_let_go(cvy_listener_t *l);
 /* Uses the place: hands *what (fd, stream or pair is set) to a lane; only: to the acceptor's own. */
 void cvy__acceptor_accepted(cvy__acceptor_t *a, const cvy__accepted_t *what, bool only);
-/* The accept failed: gives the place back. True: it was that one connection (or nobody waited), go on; false: wait for set. */
+/* The accept failed: lets the place go. True: it was that one connection (or nobody waited), go on; false: wait for set. */
 bool cvy__acceptor_refused(cvy__acceptor_t *a, int err);
 /* Something is wrong with more than one connection: lane 0 will look at it. */
 void cvy__acceptor_trouble(cvy__acceptor_t *a, int err);
 void cvy__acceptor_closed(cvy__acceptor_t *a);
+/* As the lane's maker has it: one of its connections is gone. */
+void cvy__lane_gone(cvy__maker_t *maker, cvy_transport_t *t);
 /* Gracefully closes the lane's connections. */
 void cvy__lane_drain(cvy__lane_t *lane);
 
@@ -145,6 +156,31 @@ void cvy__lane_drain(cvy__lane_t *lane);
 void cvy__listener_follow(cvy_listener_t *l); /* looks at what happened */
 void cvy__listener_cut(cvy_listener_t *l);    /* the loop ends */
 void cvy__listener_check_end(cvy_listener_t *l);
+
+/* stop.c: signals that stop it, on lane 0's thread. start writes the message; end is fine at any time, and again. */
+
+int cvy__stop_start(cvy_listener_t *l);
+void cvy__stop_end(cvy_listener_t *l);
+
+/* permissions.c: mode and owner of a local socket. Each writes the message when it fails: UV_EINVAL, UV_ENAMETOOLONG, UV_ENOENT, UV_ENOTSUP. */
+
+/* Whether what the options say can be had at the acceptor's address. */
+int cvy__permissions_valid(cvy__acceptor_t *a);
+/* Fills in how's mode, user and group. Looks names up. */
+int cvy__permissions_file(cvy__acceptor_t *a, cvy__unix_listen_t *how);
+/* Says that the system refused the "mode" or the "owner"; answers err. */
+int cvy__permissions_refused(cvy__acceptor_t *a, const char *which, int err);
+/* Sets the mode of a pipe that is bound. */
+int cvy__permissions_pipe(cvy__acceptor_t *a);
+
+/* adopted.c: listening on what is open already. Both write the message when they fail. */
+
+int cvy__adopted_bind(cvy__acceptor_t *a);
+/* Calls bind for each of the passed descriptors that a systemd:// address means. UV_ENOENT: there is none. */
+int cvy__adopted_each(cvy_listener_t *l, const cvy__address_t *address,
+                      int (*bind)(cvy_listener_t *l, const cvy__address_t *one));
+/* How many that may be. */
+size_t cvy__adopted_most(const cvy_listener_t *l);
 
 /* The kinds */
 

@@ -1,5 +1,5 @@
 /*
- * What a listener decides on its first loop: troubles, the retry after them, the limit, and the end.
+ * What a listener decides on its first loop: troubles, the retry after them, and the end.
  *
  * The end comes when the state is closed and nothing is pending: no acceptor open, no connection on its way between two threads. Then
  * on_shutdown is the last callback. When loop 0 itself ends that can't be waited for: what is on its way finds the state closed,
@@ -64,13 +64,6 @@ static void look_at_trouble(cvy_listener_t *l, cvy__acceptor_t *a)
     if (!atomic_exchange(&l->episode, true) && l->opts.on_error) l->opts.on_error(l, err, l->opts.arg);
 }
 
-static void look_at_limit(cvy_listener_t *l)
-{
-    if (!atomic_load(&l->limited) || atomic_load(&l->taken) > l->resume_at) return;
-    atomic_store(&l->limited, false);
-    cvy__lanes_nudge(l);
-}
-
 static void finish(cvy_listener_t *l)
 {
     int failure = atomic_load(&l->failure);
@@ -87,7 +80,7 @@ static void finish(cvy_listener_t *l)
 static void look_at_wait(cvy_listener_t *l)
 {
     if (!atomic_load(&l->waiting) || atomic_load(&l->cut)) return;
-    if (!atomic_load(&l->finished) || atomic_load(&l->taken))
+    if (!atomic_load(&l->finished) || cvy__places_any(&l->places))
         start_timer(l, &l->drain, on_drain_deadline, l->opts.drain_timeout_ms);
     else
         stop_loops(l);
@@ -104,14 +97,13 @@ void cvy__listener_follow(cvy_listener_t *l)
 {
     for (size_t i = 0; i < l->n_acceptors; i++)
         look_at_trouble(l, &l->acceptors[i]);
-    look_at_limit(l);
     cvy__listener_check_end(l);
 }
 
 void cvy__listener_cut(cvy_listener_t *l)
 {
     atomic_fetch_or(&l->asked, CVY__ASKED_SHUTDOWN);
-    atomic_store(&l->state, CVY_LISTENER_CLOSED);
+    cvy__listener_set_closed(l);
     cvy__lanes_nudge(l);
     cvy__lane_close_acceptors(&l->lanes[0]);
     atomic_store(&l->cut, true);

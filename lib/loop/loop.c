@@ -18,7 +18,7 @@
 #define PASSES 64
 
 /* Bytes that wait for the end of the turn, in all: more would pin more than two reading slabs (contract T7). */
-#define FLUSH_BYTES (256u * 1024)
+#define FLUSH_BYTES ((size_t)256 * 1024)
 
 static int64_t or_default(int64_t value, int64_t normal)
 {
@@ -155,14 +155,12 @@ static void run_work(cvy_loop_t *loop)
 static void run_flushes(cvy_loop_t *loop)
 {
     loop->flush_bytes = 0;
+    loop->flush_count = 0;
     cvy__link_t batch;
     cvy__link_init(&batch);
     cvy__link_splice(&batch, &loop->flush);
-    while (!cvy__link_alone(&batch)) {
-        loop->flush_count--;
-        CVY__OF(batch.next, cvy__work_t, link)->flushes = false;
+    while (!cvy__link_alone(&batch))
         run_one(&batch);
-    }
 }
 
 /* Runs what waited for this turn's end, and not what that puts off to the next one's. */
@@ -215,6 +213,10 @@ void cvy__loop_let_go(cvy_loop_t *loop)
 void cvy__loop_settle(cvy_loop_t *loop)
 {
     if (loop->root) return; /* the outermost leave, or the settle that is running, does it */
+    if (!waits_for_settle(loop)) {
+        cvy__slab_settle(&loop->slab);
+        return;
+    }
     loop->root = 1;
     loop->settling = true;
     run_turn(loop);
@@ -238,7 +240,6 @@ void cvy__loop_defer(cvy_loop_t *loop, cvy__work_t *work)
 void cvy__loop_defer_flush(cvy_loop_t *loop, cvy__work_t *work)
 {
     if (!cvy__link_alone(&work->link)) return;
-    work->flushes = true;
     loop->flush_count++;
     cvy__link_append(&loop->flush, &work->link);
     if (!loop->root) kick(loop);
@@ -251,12 +252,9 @@ void cvy__loop_defer_turn(cvy_loop_t *loop, cvy__work_t *work)
     if (!loop->root) kick(loop);
 }
 
-void cvy__loop_undefer(cvy_loop_t *loop, cvy__work_t *work)
+void cvy__loop_undefer(cvy__work_t *work)
 {
-    if (cvy__link_alone(&work->link)) return;
     cvy__link_remove(&work->link);
-    if (work->flushes) loop->flush_count--;
-    work->flushes = false;
 }
 
 /* Life */
@@ -293,6 +291,30 @@ void cvy__resident_remove(cvy_loop_t *loop, cvy__resident_t *resident)
     if (loop->ending) kick(loop); /* it may have been the last */
 }
 
+int cvy__tenant_add(cvy_loop_t *loop, void *object, void (*close)(void *object), uint64_t *id)
+{
+    int err = cvy__slots_add(loop, object, id);
+    if (err) return err;
+    assert(!loop->close_tenant || loop->close_tenant == close);
+    loop->close_tenant = close;
+    loop->tenants++;
+    cvy__loop_retain(loop);
+    return 0;
+}
+
+void cvy__tenant_remove(cvy_loop_t *loop, uint64_t id)
+{
+    cvy__slots_remove(loop, id);
+    loop->tenants--;
+    cvy__loop_release(loop);
+    if (loop->ending) kick(loop);
+}
+
+bool cvy__loop_empty(const cvy_loop_t *loop)
+{
+    return !loop->tenants && cvy__link_alone(&loop->residents) && cvy__link_alone(&loop->guests);
+}
+
 bool cvy__loop_ending(const cvy_loop_t *loop)
 {
     return cvy__posts_closed(loop);
@@ -313,6 +335,13 @@ static void close_all(cvy__link_t *list)
     cvy__link_splice(list, &asked);
 }
 
+static void close_tenants(cvy_loop_t *loop)
+{
+    uint32_t at = 0;
+    for (void *object; (object = cvy__slots_next(loop, &at));)
+        loop->close_tenant(object);
+}
+
 bool cvy__loop_end_step(cvy_loop_t *loop)
 {
     if (!cvy__loop_ending(loop)) return false;
@@ -322,10 +351,11 @@ bool cvy__loop_end_step(cvy_loop_t *loop)
         cvy__loop_enter(loop);
         close_all(&loop->residents);
         close_all(&loop->guests);
+        if (loop->tenants) close_tenants(loop);
         cvy__loop_leave(loop);
         cvy__loop_settle(loop);
     }
-    if (!cvy__link_alone(&loop->residents) || !cvy__link_alone(&loop->guests)) return false;
+    if (!cvy__loop_empty(loop)) return false;
     cvy__loop_settle(loop);
     cvy__timers_end(loop);
     return true;
@@ -356,14 +386,22 @@ void cvy__loop_disarm(cvy_loop_t *loop, cvy__entry_t *entry)
 
 void cvy__loop_intake(cvy_loop_t *loop)
 {
-    cvy__posts_run(loop);
+    if (!cvy__posts_calm(&loop->posts)) cvy__posts_run(loop);
+    uint64_t next = cvy__wheel_next(&loop->wheel);
+    if (next == CVY__NEVER) return;
     uint64_t now = cvy_loop_now(loop);
-    if (cvy__wheel_next(&loop->wheel) <= now) cvy__wheel_fire(&loop->wheel, now, (size_t)loop->timer_budget);
+    if (next <= now) cvy__wheel_fire(&loop->wheel, now, (size_t)loop->timer_budget);
+}
+
+bool cvy__loop_calm(cvy_loop_t *loop)
+{
+    uint64_t next = cvy__wheel_next(&loop->wheel);
+    return cvy__posts_calm(&loop->posts) && !loop->kicked && next == loop->armed && !waits_for_settle(loop) &&
+           (next == CVY__NEVER || next > cvy_loop_now(loop));
 }
 
 bool cvy__loop_busy(cvy_loop_t *loop)
 {
     return waits_for_settle(loop) || cvy__posts_waiting(loop) || cvy__wheel_next(&loop->wheel) <= cvy_loop_now(loop) ||
-           (cvy__loop_ending(loop) &&
-            (!loop->ending || (cvy__link_alone(&loop->residents) && cvy__link_alone(&loop->guests))));
+           (cvy__loop_ending(loop) && (!loop->ending || cvy__loop_empty(loop)));
 }

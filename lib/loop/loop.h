@@ -24,18 +24,17 @@
 typedef struct cvy__work {
     cvy__link_t link;
     void (*run)(struct cvy__work *work);
-    bool flushes; /* it is in the list of flushes */
 } cvy__work_t;
 
 static inline void cvy__work_init(cvy__work_t *w, void (*run)(cvy__work_t *))
 {
     cvy__link_init(&w->link);
     w->run = run;
-    w->flushes = false;
 }
 
-/* Something open on a loop (transport, listener, dial, watch): keeps it alive, and is closed when the loop ends. close may be called
- * more than once; a resident that is gone has called cvy__resident_remove. A guest is closed likewise but keeps nothing alive. */
+/* Something open on a loop (listener, dial, watch): keeps it alive, and is closed when the loop ends. close may be called
+ * more than once; a resident that is gone has called cvy__resident_remove. A guest is closed likewise but keeps nothing alive. A transport, of
+ * which there are many, is a tenant instead: found through its slot, it needs no link. */
 typedef struct cvy__resident {
     cvy__link_t link; /* all zero: never added */
     void (*close)(struct cvy__resident *resident);
@@ -64,18 +63,20 @@ struct cvy_loop {
     cvy__slab_t slab;
     cvy__link_t work;
     cvy__link_t flush;
-    cvy__link_t turn; /* see cvy__loop_defer_turn */
-    int64_t flush_count, flush_limit;
-    size_t flush_bytes; /* queued since the last flush, by whoever defers one */
-    unsigned root;      /* depth of our own callbacks on the stack */
-    bool kicked;        /* the driver has been told to settle before it waits */
-    bool polling;       /* between the driver's prepare and check: a settle will follow */
-    bool settling;      /* the turn is being ended */
-    bool shared;        /* attached to the application's loop */
-    bool ending;        /* residents have been told to close, what waited is cancelled */
-    size_t alive;       /* residents, armed user timers, 1 for queued posts */
+    cvy__link_t turn;                 /* see cvy__loop_defer_turn */
+    int64_t flush_count, flush_limit; /* how many were deferred since the last flush */
+    size_t flush_bytes;               /* queued since the last flush, by whoever defers one */
+    unsigned root;                    /* depth of our own callbacks on the stack */
+    bool kicked;                      /* the driver has been told to settle before it waits */
+    bool polling;                     /* between the driver's prepare and check: a settle will follow */
+    bool settling;                    /* the turn is being ended */
+    bool shared;                      /* attached to the application's loop */
+    bool ending;                      /* residents have been told to close, what waited is cancelled */
+    size_t alive;                     /* residents, tenants, armed user timers, 1 for queued posts */
     cvy__link_t residents;
     cvy__link_t guests;
+    size_t tenants;
+    void (*close_tenant)(void *object); /* the same for all of them */
     cvy__wheel_t wheel;
     uint64_t armed; /* what the driver was last told to arm */
     cvy__posts_t posts;
@@ -118,18 +119,25 @@ void cvy__loop_defer(cvy_loop_t *loop, cvy__work_t *work);       /* idempotent w
 void cvy__loop_defer_flush(cvy_loop_t *loop, cvy__work_t *work); /* idempotent while it waits */
 /* Runs once, first thing, when the next turn settles; put off while a turn settles it waits for the one after that (which is kicked). */
 void cvy__loop_defer_turn(cvy_loop_t *loop, cvy__work_t *work);
-void cvy__loop_undefer(cvy_loop_t *loop, cvy__work_t *work); /* from any; idempotent */
+void cvy__loop_undefer(cvy__work_t *work); /* from any; idempotent */
 
 void cvy__loop_retain(cvy_loop_t *loop); /* one more reason to stay alive */
 void cvy__loop_release(cvy_loop_t *loop);
 void cvy__resident_add(cvy_loop_t *loop, cvy__resident_t *resident);    /* retains */
 void cvy__guest_add(cvy_loop_t *loop, cvy__resident_t *resident);       /* does not */
 void cvy__resident_remove(cvy_loop_t *loop, cvy__resident_t *resident); /* idempotent */
+/* A transport: takes a slot, keeps the loop alive. *id names it. UV_ENOMEM. */
+int cvy__tenant_add(cvy_loop_t *loop, void *object, void (*close)(void *object), uint64_t *id);
+void cvy__tenant_remove(cvy_loop_t *loop, uint64_t id);
+/* Whether residents, guests and tenants are gone. */
+bool cvy__loop_empty(const cvy_loop_t *loop);
 /* True from stop or detach on: nothing new is opened. */
 bool cvy__loop_ending(const cvy_loop_t *loop);
 
 /* Takes in what has become due or was posted, within the budgets. Part of a driver's turn. */
 void cvy__loop_intake(cvy_loop_t *loop);
+/* Most turns' end: nothing is left to do before it waits, nor to tell the driver. */
+bool cvy__loop_calm(cvy_loop_t *loop);
 /* Whether it must not wait: something is deferred, posted or due, or an end can go on. */
 bool cvy__loop_busy(cvy_loop_t *loop);
 /* Tells the driver when to advance the wheel. */
@@ -152,6 +160,10 @@ void cvy__loop_unref(cvy_loop_t *loop);
 /* R1: for calls that belong to the loop's thread. 0, or (where assertions are off) UV_EPERM. */
 int cvy__loop_own(const cvy_loop_t *loop);
 
+/* A bare entry, whose fire is set and called between enter and leave of its own; it does not keep the loop alive, and whoever holds it stops
+ * it in time. */
+void cvy__entry_start(cvy_loop_t *loop, cvy__entry_t *entry, uint64_t ms);
+void cvy__entry_stop(cvy_loop_t *loop, cvy__entry_t *entry);
 /* A timer of ours, which does not keep the loop alive. */
 void cvy__timer_init_internal(cvy_timer_t *timer, cvy_loop_t *loop, cvy_timer_cb cb, void *arg);
 /* Disarms all timers that are left. */

@@ -20,6 +20,11 @@ typedef struct cvy__posts {
 void cvy__posts_close(cvy_loop_t *loop);
 /* True from close on. Thread: any. */
 bool cvy__posts_closed(const cvy_loop_t *loop);
+/* Loop thread: open, nothing posted, nothing left of what was. */
+static inline bool cvy__posts_calm(const cvy__posts_t *posts)
+{
+    return !posts->first && !posts->held && !atomic_load(&posts->stack);
+}
 /* Waits until no thread is about to wake the loop, and lets none do it from now on. */
 void cvy__posts_deafen(cvy_loop_t *loop);
 

@@ -5,6 +5,7 @@
  */
 #include "loop/loop.h"
 
+#include <assert.h>
 #include <uv.h>
 
 #include "base/memory.h"
@@ -58,13 +59,13 @@ int cvy__slots_add(cvy_loop_t *loop, void *object, uint64_t *id)
     cvy__slot_t *slot;
     if (slots->free) {
         slot = slot_at(slots, slots->free - 1);
-        slots->free = slot->next_free;
+        assert(slot); /* it was in use */
+        slots->free = slot->is.next_free;
     } else if (!(slot = grow(slots))) {
         return UV_ENOMEM;
     }
-    slot->object = object;
-    atomic_store_explicit(&slot->queued, 0, memory_order_relaxed);
-    atomic_store_explicit(&slot->limit, UINT64_MAX, memory_order_relaxed);
+    slot->is.object = object;
+    atomic_store_explicit(&slot->room, INT64_MAX, memory_order_relaxed);
     uint32_t generation = atomic_load_explicit(&slot->generation, memory_order_relaxed) + 1;
     atomic_store_explicit(&slot->generation, generation, memory_order_release);
     *id = (uint64_t)generation << 32 | slot->index;
@@ -83,18 +84,26 @@ cvy__slot_t *cvy__slots_at(cvy_loop_t *loop, uint64_t id)
 void *cvy__slots_find(cvy_loop_t *loop, uint64_t id)
 {
     cvy__slot_t *slot = cvy__slots_at(loop, id);
-    return slot ? slot->object : NULL;
+    return slot ? slot->is.object : NULL;
+}
+
+void *cvy__slots_next(cvy_loop_t *loop, uint32_t *index)
+{
+    while (*index < loop->slots.count) {
+        cvy__slot_t *slot = slot_at(&loop->slots, (*index)++);
+        if (slot && atomic_load_explicit(&slot->generation, memory_order_relaxed) & 1) return slot->is.object;
+    }
+    return NULL;
 }
 
 void cvy__slots_remove(cvy_loop_t *loop, uint64_t id)
 {
     cvy__slot_t *slot = cvy__slots_at(loop, id);
     if (!slot) return;
-    slot->object = NULL;
     uint32_t generation = atomic_load_explicit(&slot->generation, memory_order_relaxed) + 1;
     atomic_store_explicit(&slot->generation, generation, memory_order_release);
     if (generation == UINT32_MAX - 1) return; /* used up: the next generations would come back as old names */
-    slot->next_free = loop->slots.free;
+    slot->is.next_free = loop->slots.free;
     loop->slots.free = slot->index + 1;
 }
 
@@ -102,11 +111,10 @@ int cvy__slot_reserve(cvy_loop_t *loop, uint64_t id, uint64_t n)
 {
     cvy__slot_t *slot = cvy__slots_at(loop, id);
     if (!slot) return UV_ESRCH;
-    uint64_t limit = atomic_load_explicit(&slot->limit, memory_order_relaxed);
-    uint64_t queued = atomic_load_explicit(&slot->queued, memory_order_relaxed);
+    int64_t room = atomic_load_explicit(&slot->room, memory_order_relaxed);
     uint64_t posted = atomic_load_explicit(&slot->posted, memory_order_relaxed);
     do {
-        if (posted > limit || queued > limit - posted || n > UINT64_MAX - posted) return UV_ENOBUFS;
+        if (room < 0 || posted > (uint64_t)room || n > UINT64_MAX - posted) return UV_ENOBUFS;
     } while (!atomic_compare_exchange_weak(&slot->posted, &posted, posted + n));
     return 0;
 }

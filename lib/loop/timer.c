@@ -1,5 +1,29 @@
-/* Timers are wheel entries that know their loop and, if they are the application's, keep it alive while armed. */
+/*
+ * Timers are wheel entries that know their loop and, if they are the application's, keep it alive while armed. What there are many of
+ * (conveyors, transports) holds the bare entry, and finds its loop by itself.
+ */
 #include "loop/loop.h"
+
+static bool over(const cvy_loop_t *loop)
+{
+    return cvy__loop_own(loop) || atomic_load_explicit(&loop->life, memory_order_relaxed) == CVY__LIFE_ENDED;
+}
+
+void cvy__entry_start(cvy_loop_t *loop, cvy__entry_t *entry, uint64_t ms)
+{
+    if (over(loop)) return;
+    uint64_t now = cvy_loop_now(loop);
+    bool first = cvy__wheel_holds(entry) && entry->due == loop->armed;
+    if (cvy__wheel_holds(entry)) cvy__wheel_remove(&loop->wheel, entry);
+    entry->due = ms < CVY__NEVER - 1 - now ? now + ms : CVY__NEVER - 1;
+    cvy__loop_arm(loop, entry);
+    if (first && !loop->root) cvy__loop_rearm(loop); /* it may have gone back: nothing wakes for what it was */
+}
+
+void cvy__entry_stop(cvy_loop_t *loop, cvy__entry_t *entry)
+{
+    if (cvy__wheel_holds(entry) && !cvy__loop_own(loop)) cvy__loop_disarm(loop, entry);
+}
 
 static void fire(cvy__entry_t *entry)
 {
@@ -25,21 +49,15 @@ void cvy__timer_init_internal(cvy_timer_t *timer, cvy_loop_t *loop, cvy_timer_cb
 void cvy_timer_start(cvy_timer_t *timer, uint64_t ms)
 {
     cvy_loop_t *loop = timer->loop;
-    if (cvy__loop_own(loop) || atomic_load_explicit(&loop->life, memory_order_relaxed) == CVY__LIFE_ENDED) return;
-    uint64_t now = cvy_loop_now(loop);
-    bool was_armed = cvy_timer_armed(timer);
-    if (was_armed)
-        cvy__wheel_remove(&loop->wheel, &timer->entry);
-    else if (!timer->internal)
-        cvy__loop_retain(loop);
-    timer->entry.due = ms < CVY__NEVER - 1 - now ? now + ms : CVY__NEVER - 1;
-    cvy__loop_arm(loop, &timer->entry);
+    if (over(loop)) return;
+    if (!timer->internal && !cvy_timer_armed(timer)) cvy__loop_retain(loop);
+    cvy__entry_start(loop, &timer->entry, ms);
 }
 
 void cvy_timer_stop(cvy_timer_t *timer)
 {
     if (!cvy_timer_armed(timer) || cvy__loop_own(timer->loop)) return;
-    cvy__loop_disarm(timer->loop, &timer->entry);
+    cvy__entry_stop(timer->loop, &timer->entry);
     if (!timer->internal) cvy__loop_release(timer->loop);
 }
 

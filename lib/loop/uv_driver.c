@@ -25,7 +25,9 @@ static void on_idle(uv_idle_t *idle)
 
 static void kick(cvy_loop_t *loop)
 {
-    if (!uv_of(loop)->closing) uv_idle_start(&uv_of(loop)->idle, on_idle);
+    if (uv_of(loop)->closing) return;
+    loop->kicked = true; /* also where arm kicks: it is not calm, and the idle handle is stopped again */
+    uv_idle_start(&uv_of(loop)->idle, on_idle);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -93,13 +95,14 @@ static void close_handles(cvy_loop_t *loop)
                                (uv_handle_t *)&sys->timer, (uv_handle_t *)&sys->idle };
     cvy__posts_deafen(loop);
     sys->closing = true;
-    for (size_t i = 0; i < sizeof handles / sizeof *handles; i++, sys->open++)
+    for (size_t i = 0; i < sizeof handles / sizeof handles[0]; i++, sys->open++)
         uv_close(handles[i], on_close);
 }
 
 /* The last of a callback of ours in prepare and check: ends the loop, or sees whether it may wait, and for how long. */
 static void before_wait(cvy_loop_t *loop)
 {
+    if (cvy__loop_calm(loop)) return;
     if (cvy__loop_end_step(loop)) {
         close_handles(loop);
         return;
@@ -182,7 +185,7 @@ int cvy_loop_detach(cvy_loop_t *loop, cvy_detach_t how, cvy_loop_cb cb, void *ar
     if (!loop->shared) return UV_EINVAL;
     cvy__uv_t *sys = uv_of(loop);
     if (sys->detached || atomic_load(&loop->life) == CVY__LIFE_ENDED) return UV_EALREADY;
-    if (how == CVY_DETACH_IF_IDLE && !cvy__link_alone(&loop->residents)) return UV_EBUSY;
+    if (how == CVY_DETACH_IF_IDLE && (loop->tenants || !cvy__link_alone(&loop->residents))) return UV_EBUSY;
     sys->detached = true;
     sys->on_detached = cb;
     sys->arg = arg;

@@ -64,15 +64,12 @@ void cvy__wheel_init(cvy__wheel_t *wheel, uint64_t now)
 static void place(cvy__wheel_t *wheel, cvy__entry_t *e)
 {
     if (e->due <= wheel->now) {
-        e->level = e->slot = 0; /* of the list of what is due: any slot will do, see remove */
         list_append(&wheel->due, e);
         return;
     }
     unsigned level = cvy__bit_highest(e->due ^ wheel->now) / CVY__WHEEL_BITS;
     if (level >= CVY__WHEEL_LEVELS) level = CVY__WHEEL_LEVELS - 1;
     unsigned slot = (e->due >> (level * CVY__WHEEL_BITS)) & (CVY__WHEEL_SLOTS - 1);
-    e->level = (uint8_t)level;
-    e->slot = (uint8_t)slot;
     list_append(&wheel->slots[level][slot], e);
     wheel->bits[level] |= UINT64_C(1) << slot;
 }
@@ -86,11 +83,20 @@ void cvy__wheel_add(cvy__wheel_t *wheel, cvy__entry_t *e, uint64_t now)
     if (wheel->known && e->due < wheel->next) wheel->next = e->due;
 }
 
+/* The last entry leaves the list with this head: a slot's, or that of what is due. */
+static void slot_emptied(cvy__wheel_t *wheel, const cvy__entry_t *head)
+{
+    const cvy__entry_t *first = &wheel->slots[0][0];
+    size_t index = ((uintptr_t)head - (uintptr_t)first) / sizeof *head;
+    if (index >= (size_t)CVY__WHEEL_LEVELS * CVY__WHEEL_SLOTS) return; /* also where head lies before */
+    wheel->bits[index / CVY__WHEEL_SLOTS] &= ~(UINT64_C(1) << index % CVY__WHEEL_SLOTS);
+}
+
 void cvy__wheel_remove(cvy__wheel_t *wheel, cvy__entry_t *e)
 {
+    if (e->next == e->prev) slot_emptied(wheel, e->next);
     list_remove(e);
     wheel->count--;
-    if (list_empty(&wheel->slots[e->level][e->slot])) wheel->bits[e->level] &= ~(UINT64_C(1) << e->slot);
     if (e->due <= wheel->next) wheel->known = false;
 }
 
@@ -141,7 +147,7 @@ static uint64_t find_next(const cvy__wheel_t *wheel)
     return next;
 }
 
-uint64_t cvy__wheel_next(cvy__wheel_t *wheel)
+uint64_t cvy__wheel_find_next(cvy__wheel_t *wheel)
 {
     if (!list_empty(&wheel->due)) return wheel->due.next->due;
     if (!wheel->known) wheel->next = find_next(wheel);

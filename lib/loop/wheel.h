@@ -35,7 +35,11 @@ static inline bool cvy__wheel_holds(const cvy__entry_t *entry)
 }
 
 /* When to advance next: the first entry's due time, or a little before it when very many share its slot. CVY__NEVER: empty. */
-uint64_t cvy__wheel_next(cvy__wheel_t *wheel);
+uint64_t cvy__wheel_find_next(cvy__wheel_t *wheel);
+static inline uint64_t cvy__wheel_next(cvy__wheel_t *wheel)
+{
+    return wheel->known && wheel->due.next == &wheel->due ? wheel->next : cvy__wheel_find_next(wheel);
+}
 
 /*
  * Moves the wheel to now and fires at most limit entries that are due, in the order of due time, those of one millisecond in the order

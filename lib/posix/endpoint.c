@@ -31,7 +31,7 @@ bool cvy__has_unix(void)
 
 bool cvy__has_abstract(void)
 {
-#ifdef __linux__
+#ifdef CVY_HAVE_ABSTRACT_NAMES
     return true;
 #else
     return false;
@@ -43,6 +43,15 @@ bool cvy__has_pipes(void)
     return false;
 }
 
+bool cvy__has_balancing(void)
+{
+#if defined(CVY_HAVE_SO_REUSEPORT_LB) || defined(CVY_HAVE_BALANCING_REUSEPORT)
+    return true;
+#else
+    return false;
+#endif
+}
+
 size_t cvy__unix_path_max(void)
 {
     return sizeof(((struct sockaddr_un *)0)->sun_path) - 1;
@@ -50,7 +59,7 @@ size_t cvy__unix_path_max(void)
 
 static int open_socket(int family, int *out)
 {
-#ifdef SOCK_CLOEXEC
+#ifdef CVY_HAVE_SOCK_CLOEXEC
     int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) return code();
 #else
@@ -73,9 +82,9 @@ static int set(int fd, int level, int option, int value)
 
 static int set_reuse_port(int fd)
 {
-#if defined(SO_REUSEPORT_LB) /* FreeBSD */
+#if defined(CVY_HAVE_SO_REUSEPORT_LB)
     return set(fd, SOL_SOCKET, SO_REUSEPORT_LB, 1);
-#elif defined(SO_REUSEPORT) && defined(__linux__)
+#elif defined(CVY_HAVE_BALANCING_REUSEPORT)
     return set(fd, SOL_SOCKET, SO_REUSEPORT, 1);
 #else
     (void)fd;
@@ -154,7 +163,7 @@ int cvy__unix_connect(cvy_socket_t *out, const char *name, bool abstract)
 static int replace_stale(const char *path)
 {
     struct stat st;
-    cvy_socket_t probe;
+    cvy_socket_t probe = -1;
     if (lstat(path, &st)) return errno == ENOENT ? 0 : code();
     if (!S_ISSOCK(st.st_mode)) return UV_EADDRINUSE;
     int err = cvy__unix_connect(&probe, path, false);
@@ -166,13 +175,24 @@ static int replace_stale(const char *path)
     return unlink(path) && errno != ENOENT ? code() : 0;
 }
 
-static int bind_file(int fd, const struct sockaddr_un *address, socklen_t n, int mode, cvy__file_id_t *file)
+/* The mode first: once the file is another user's it may be too late. */
+static int give_away(const char *path, const cvy__unix_listen_t *how, const char **which)
+{
+    int err = how->mode && chmod(path, (mode_t)how->mode) ? code() : 0;
+    if (err) *which = "mode";
+    if (err || (how->user < 0 && how->group < 0)) return err;
+    err = lchown(path, (uid_t)how->user, (gid_t)how->group) ? code() : 0;
+    if (err) *which = "owner";
+    return err;
+}
+
+static int bind_file(int fd, const struct sockaddr_un *address, socklen_t n, cvy__file_id_t *file)
 {
     struct stat st;
     int err = replace_stale(address->sun_path);
     if (err) return err;
     if (bind(fd, (const struct sockaddr *)address, n)) return code();
-    if (stat(address->sun_path, &st) || (mode && chmod(address->sun_path, (mode_t)mode))) {
+    if (stat(address->sun_path, &st)) {
         err = code();
         unlink(address->sun_path);
         return err;
@@ -181,20 +201,20 @@ static int bind_file(int fd, const struct sockaddr_un *address, socklen_t n, int
     return 0;
 }
 
-static int unix_listen(int fd, const char *name, bool abstract, int mode, int backlog, cvy__file_id_t *file)
+static int unix_listen(int fd, const cvy__unix_listen_t *how, cvy__file_id_t *file, const char **which)
 {
     struct sockaddr_un address;
     socklen_t n;
-    int err = unix_address(&address, &n, name, abstract);
+    int err = unix_address(&address, &n, how->name, how->abstract);
     if (err) return err;
-    if (!abstract)
-        err = bind_file(fd, &address, n, mode, file);
-    else if (bind(fd, (struct sockaddr *)&address, n))
-        err = code();
-    if (!err && listen(fd, backlog_of(backlog))) {
-        err = code();
-        if (!abstract) cvy__unix_unlink(name, file);
-    }
+    if (how->abstract)
+        err = bind(fd, (struct sockaddr *)&address, n) ? code() : 0;
+    else
+        err = bind_file(fd, &address, n, file);
+    if (err) return err;
+    if (!how->abstract) err = give_away(how->name, how, which);
+    if (!err && listen(fd, backlog_of(how->backlog))) err = code();
+    if (err && !how->abstract) cvy__unix_unlink(how->name, file);
     return err;
 }
 
@@ -215,12 +235,12 @@ static int lock_folder(const char *path)
     return fd;
 }
 
-int cvy__unix_listen(cvy_socket_t *out, const char *name, bool abstract, int mode, int backlog, cvy__file_id_t *file)
+int cvy__unix_listen(cvy_socket_t *out, const cvy__unix_listen_t *how, cvy__file_id_t *file, const char **which)
 {
     int fd = -1, err = open_socket(AF_UNIX, &fd);
     if (err) return err;
-    int lock = abstract ? -1 : lock_folder(name);
-    err = unix_listen(fd, name, abstract, mode, backlog, file);
+    int lock = how->abstract ? -1 : lock_folder(how->name);
+    err = unix_listen(fd, how, file, which);
     if (lock >= 0) close(lock);
     if (err)
         close(fd);

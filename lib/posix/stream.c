@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <unistd.h>
 #include <uv.h>
@@ -21,7 +22,7 @@ static int translated(void)
 
 static int socket_kind(int fd, cvy__fd_kind_t *out)
 {
-    struct sockaddr_storage peer;
+    struct sockaddr_storage peer = { 0 };
     socklen_t n = sizeof peer;
     int type = 0;
     socklen_t m = sizeof type;
@@ -69,7 +70,7 @@ int cvy__socket_linger(cvy_socket_t fd, int64_t seconds)
 
 int cvy__socket_user_timeout(cvy_socket_t fd, int64_t ms)
 {
-#ifdef TCP_USER_TIMEOUT
+#ifdef CVY_HAVE_TCP_USER_TIMEOUT
     unsigned value = ms > INT_MAX ? INT_MAX : (unsigned)ms;
     return setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &value, sizeof value) ? translated() : 0;
 #else
@@ -96,8 +97,53 @@ const cvy__write_limits_t *cvy__write_limits(bool tcp)
     return &limits;
 }
 
+bool cvy__close_ends_stream(bool tcp)
+{
+    (void)tcp;
+    return true;
+}
+
+/* What uv_try_write does, without its way there: a uv_buf_t is an iovec. */
+int cvy__stream_try_write(struct uv_stream_s *stream, cvy_socket_t fd, const uv_buf_t *views, unsigned n)
+{
+    (void)stream;
+    ssize_t taken;
+    do
+        taken = n == 1 ? write(fd, views->base, views->len) : writev(fd, (const struct iovec *)views, (int)n);
+    while (taken < 0 && errno == EINTR);
+    if (taken >= 0) return (int)taken;
+    if (errno == EPROTOTYPE) return UV_ECONNRESET; /* macOS: the peer is closing the connection */
+    return errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS ? UV_EAGAIN : translated();
+}
+
+/* libuv counts, and writes on until it has written all. */
+size_t cvy__write_count(const struct uv_write_s *req, bool tcp, size_t bytes)
+{
+    (void)req;
+    (void)tcp;
+    return bytes;
+}
+
+/* Where there is such an option libuv sets it on sockets of its own making, and not on those that it is given. What is no socket refuses. */
+static void no_sigpipe(int fd)
+{
+#ifdef CVY_HAVE_SO_NOSIGPIPE
+    int on = 1;
+    setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on);
+#else
+    (void)fd;
+#endif
+}
+
+int cvy__tcp_open(struct uv_tcp_s *tcp, cvy_socket_t fd)
+{
+    no_sigpipe(fd);
+    return uv_tcp_open(tcp, fd);
+}
+
 int cvy__pipe_open(struct uv_pipe_s *pipe, cvy_socket_t fd)
 {
+    no_sigpipe(fd);
     return uv_pipe_open(pipe, fd);
 }
 

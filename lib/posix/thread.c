@@ -1,5 +1,6 @@
 /* Threads and signals where there are pthreads. */
 #include "base/system.h"
+#include "base/system_service.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -21,11 +22,18 @@ void cvy__sigpipe_ignore(void)
     sigaction(SIGPIPE, &ignore, NULL);
 }
 
+/* Ctrl-C, and what kill and service managers send. */
+const int *cvy__stop_signals(void)
+{
+    static const int signals[] = { SIGINT, SIGTERM, 0 };
+    return signals;
+}
+
 void cvy__thread_name(const char *name)
 {
-#if defined(__linux__)
+#if defined(CVY_HAVE_THREAD_NAMES)
     pthread_setname_np(pthread_self(), name);
-#elif defined(__APPLE__)
+#elif defined(CVY_HAVE_OWN_THREAD_NAME)
     pthread_setname_np(name);
 #else
     (void)name;

@@ -10,6 +10,7 @@
 #include <assert.h>
 #include <uv.h>
 
+#include "conveyor/quick.h"
 #include "stages/decoder.h"
 #include "stages/options.h"
 
@@ -17,13 +18,14 @@ enum {
     RUNNING = 1,
     LOOSE = 2,
     POISONED = 4,
-    ARMED = 8,  /* the deadline of the frame that has begun */
-    CLOSED = 16 /* read-closed waits behind what is held */
+    ARMED = 8,   /* the deadline of the frame that has begun */
+    CLOSED = 16, /* read-closed waits behind what is held */
+    STALE = 32   /* frames left while reading was suspended: what is held may have become small for what it pins */
 };
 
 int cvy__decoder_init(cvy_ctx_t *ctx, const cvy__decoder_ops_t *ops, int64_t deadline_ms)
 {
-    cvy__decoder_t *d = cvy_ctx_state(ctx);
+    cvy__decoder_t *d = cvy__ctx_state(ctx);
     d->ops = ops;
     cvy_buf_init(&d->held, cvy_ctx_pool(ctx));
     return cvy__opt_ms(&d->deadline_ms, deadline_ms, CVY__DEADLINE_MS);
@@ -67,17 +69,16 @@ static int emit(cvy_ctx_t *ctx, cvy__decoder_t *d, const cvy__cut_t *cut)
 {
     cvy_buf_t frame;
     assert(cut->total && cut->total <= cvy_buf_len(&d->held) && cut->front + cut->back <= cut->total);
-    cvy_buf_advance(&d->held, cut->front);
-    if (cvy_buf_split(&frame, &d->held, cut->total - cut->front - cut->back)) return UV_ENOMEM;
-    cvy_buf_advance(&d->held, cut->back);
-    return cvy_fire_inbound_bytes(ctx, &frame);
+    if (cvy__buf_cut(&frame, &d->held, cut->front, cut->total - cut->front - cut->back)) return UV_ENOMEM;
+    if (cut->back) cvy_buf_advance(&d->held, cut->back);
+    return cvy__fire_inbound_bytes(ctx, &frame);
 }
 
 /* Puts what stays behind into memory of its own, where it would pin more than it is worth. */
 static int keep_rest(cvy__decoder_t *d)
 {
     cvy_buf_t rest = CVY_BUF_INIT;
-    d->flags &= (uint8_t)~LOOSE;
+    d->flags &= (uint8_t) ~(LOOSE | STALE);
     cvy_buf_take(&rest, &d->held);
     int err = cvy_buf_keep(&d->held, &rest);
     cvy_buf_fini(&rest);
@@ -88,14 +89,17 @@ static int keep_rest(cvy__decoder_t *d)
 static void hold_rest(cvy_ctx_t *ctx, cvy__decoder_t *d, bool moved, bool suspended)
 {
     if (!cvy_buf_len(&d->held)) {
-        d->flags &= (uint8_t)~LOOSE;
+        d->flags &= (uint8_t) ~(LOOSE | STALE);
         disarm(ctx, d);
         return;
     }
-    if (((d->flags & LOOSE) || (moved && !suspended)) && keep_rest(d)) {
+    /* Who takes frames one by one, suspending in each, does not have all the others looked at each time. */
+    bool keep = (d->flags & LOOSE) || (!suspended && (moved || (d->flags & STALE)));
+    if (keep && keep_rest(d)) {
         fail_memory(ctx, d);
         return;
     }
+    if (moved && !keep) d->flags |= STALE;
     if (moved || !(d->flags & ARMED)) arm(ctx, d);
 }
 
@@ -107,6 +111,7 @@ static int run(cvy_ctx_t *ctx, cvy__decoder_t *d)
     bool moved = false;
     int stop = 0, err = 0;
     d->flags |= RUNNING;
+    if (d->ops->burst) stop = d->ops->burst(ctx, d, &moved);
     while (!stop && !(err = d->ops->next(d, &cut, &fault))) {
         moved = true;
         stop = emit(ctx, d, &cut);
@@ -128,7 +133,7 @@ static bool take(cvy_ctx_t *ctx, cvy__decoder_t *d, cvy_buf_t *in, bool wait)
 {
     if (!wait && !cvy_buf_len(&d->held)) {
         d->flags |= LOOSE;
-        return cvy_buf_append_buf(&d->held, in) == 0;
+        return cvy__buf_take_over_quick(&d->held, in) || cvy_buf_append_buf(&d->held, in) == 0;
     }
     bool ends = d->ops->ends && d->ops->ends(d, in);
     if (cvy_buf_keep(&d->held, in)) {
@@ -141,7 +146,7 @@ static bool take(cvy_ctx_t *ctx, cvy__decoder_t *d, cvy_buf_t *in, bool wait)
 
 void cvy__decoder_on_inbound_bytes(cvy_ctx_t *ctx, cvy_buf_t *in)
 {
-    cvy__decoder_t *d = cvy_ctx_state(ctx);
+    cvy__decoder_t *d = cvy__ctx_state(ctx);
     if ((d->flags & POISONED) || !cvy_buf_len(in)) return;
     int stop = d->flags & RUNNING ? UV_EAGAIN : cvy_ctx_stopped(ctx);
     if (stop == UV_EPIPE) return;
@@ -150,7 +155,7 @@ void cvy__decoder_on_inbound_bytes(cvy_ctx_t *ctx, cvy_buf_t *in)
 
 void cvy__decoder_on_inbound_resume(cvy_ctx_t *ctx)
 {
-    cvy__decoder_t *d = cvy_ctx_state(ctx);
+    cvy__decoder_t *d = cvy__ctx_state(ctx);
     if ((d->flags & (POISONED | RUNNING)) || !cvy_buf_len(&d->held)) return;
     disarm(ctx, d); /* the peer could not go on meanwhile: its time starts anew */
     if (run(ctx, d) || !(d->flags & CLOSED) || (d->flags & POISONED)) return;
@@ -162,7 +167,7 @@ void cvy__decoder_on_inbound_resume(cvy_ctx_t *ctx)
 
 int cvy__decoder_on_read_closed(cvy_ctx_t *ctx)
 {
-    cvy__decoder_t *d = cvy_ctx_state(ctx);
+    cvy__decoder_t *d = cvy__ctx_state(ctx);
     if ((d->flags & POISONED) || !cvy_buf_len(&d->held)) return 0;
     int stop = d->flags & RUNNING ? UV_EAGAIN : cvy_ctx_stopped(ctx);
     if (!stop) stop = run(ctx, d);
@@ -177,7 +182,7 @@ int cvy__decoder_on_read_closed(cvy_ctx_t *ctx)
 
 void cvy__decoder_on_timer(cvy_ctx_t *ctx)
 {
-    cvy__decoder_t *d = cvy_ctx_state(ctx);
+    cvy__decoder_t *d = cvy__ctx_state(ctx);
     d->flags &= (uint8_t)~ARMED;
     if (d->flags & POISONED)
         cvy_ctx_read_closed_next(ctx);
@@ -189,7 +194,7 @@ void cvy__decoder_on_timer(cvy_ctx_t *ctx)
 
 void cvy__decoder_on_removed(cvy_ctx_t *ctx)
 {
-    cvy__decoder_t *d = cvy_ctx_state(ctx);
+    cvy__decoder_t *d = cvy__ctx_state(ctx);
     if (cvy_buf_len(&d->held)) cvy_fire_inbound_bytes(ctx, &d->held);
     cvy_buf_fini(&d->held);
 }

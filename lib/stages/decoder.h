@@ -27,6 +27,9 @@ typedef struct cvy__decoder_ops {
      * d->need bytes or ends() says so. Anything else is final: *fault.
      */
     int (*next)(cvy__decoder_t *d, cvy__cut_t *cut, cvy__fault_t *fault);
+    /* Fires whole frames as long as they are of the usual form, in a tight loop, then leaves the rest to next; *moved: at least one. Answers as a
+     * fire does: why to stop, or 0. NULL: none is usual. */
+    int (*burst)(cvy_ctx_t *ctx, cvy__decoder_t *d, bool *moved);
     /* Whether a frame that has begun might end within in, which comes next; NULL: d->need alone says it. */
     bool (*ends)(const cvy__decoder_t *d, const cvy_buf_t *in);
 } cvy__decoder_ops_t;

@@ -1,6 +1,9 @@
 /*
  * Delimiters. One pass over the bytes looks for the last byte of any delimiter; only there the bytes before it are compared. So each
  * byte is looked at once, however many delimiters there are and however the stream was cut, and one that straddles a cut is found.
+ *
+ * The pass goes by windows, each with the bytes before it that a delimiter may begin in: what is held is walked to once per window,
+ * also where every byte could be a last one.
  */
 #include <string.h>
 
@@ -10,7 +13,9 @@
 #include "stages/decoder.h"
 #include "stages/options.h"
 
-#define MAX_FRAME 65536 /* as for lines */
+#define MAX_FRAME    65536 /* as for lines */
+#define FIRST_WINDOW 64    /* most frames are short */
+#define WINDOW       512
 
 typedef struct delimiter {
     cvy__decoder_t decoder; /* first */
@@ -24,17 +29,33 @@ typedef struct delimiter {
     uint8_t bytes[CVY_DELIMITERS_MAX][CVY_DELIMITER_BYTES_MAX];
 } delimiter_t;
 
-/* The length of the longest delimiter that ends with the byte at; 0: none does. */
-static size_t match(const delimiter_t *s, size_t at)
+/* The length of the longest delimiter that ends where these n bytes end; 0: none does. */
+static size_t match(const delimiter_t *s, const uint8_t *bytes, size_t n)
 {
-    uint8_t tail[CVY_DELIMITER_BYTES_MAX];
-    size_t best = 0, n = at + 1 < s->longest ? at + 1 : s->longest;
-    cvy_buf_peek_at(&s->decoder.held, at + 1 - n, tail, n);
+    size_t best = 0;
     for (size_t k = 0; k < s->count; k++) {
         size_t len = s->length[k];
-        if (len > best && len <= n && memcmp(tail + n - len, s->bytes[k], len) == 0) best = len;
+        if (s->last[k] == bytes[n - 1] && len > best && len <= n && memcmp(bytes + n - len, s->bytes[k], len) == 0)
+            best = len;
     }
     return best;
+}
+
+/* Finds the first delimiter that ends behind s->seen; *at: where it ends. Returns its length; 0: there is none. */
+static size_t find(const delimiter_t *s, size_t *at)
+{
+    uint8_t window[CVY_DELIMITER_BYTES_MAX + WINDOW];
+    size_t n, ask = FIRST_WINDOW;
+    for (size_t from = s->seen; from < cvy_buf_len(&s->decoder.held); from += n, ask = WINDOW) {
+        size_t back = from < s->longest ? from : s->longest;
+        n = cvy_buf_peek_at(&s->decoder.held, from - back, window, back + ask) - back;
+        for (size_t i = back + 1; i <= back + n; i++) {
+            size_t end = match(s, window, i);
+            *at = from - back + i;
+            if (end) return end;
+        }
+    }
+    return 0;
 }
 
 static int delimiter_cut(delimiter_t *s, size_t n, size_t end, cvy__cut_t *cut, cvy__fault_t *fault)
@@ -51,13 +72,8 @@ static int delimiter_cut(delimiter_t *s, size_t n, size_t end, cvy__cut_t *cut, 
 static int delimiter_next(cvy__decoder_t *d, cvy__cut_t *cut, cvy__fault_t *fault)
 {
     delimiter_t *s = (delimiter_t *)d;
-    size_t at, end, from = s->seen;
-    uint8_t which;
-    while (cvy__find_any(&d->held, from, s->last, s->count, &at, &which)) {
-        end = match(s, at);
-        if (end) return delimiter_cut(s, at + 1 - end, end, cut, fault);
-        from = at + 1;
-    }
+    size_t at, end = find(s, &at);
+    if (end) return delimiter_cut(s, at - end, end, cut, fault);
     s->seen = cvy_buf_len(&d->held);
     /* With so many bytes and no end, none that may still come begins early enough. */
     d->need = s->max_frame < UINT64_MAX - s->longest ? s->max_frame + s->longest : UINT64_MAX;
@@ -74,7 +90,7 @@ static bool delimiter_ends(const cvy__decoder_t *d, const cvy_buf_t *in)
     return cvy__find_any(in, 0, s->last, s->count, &at, &which);
 }
 
-static const cvy__decoder_ops_t delimiter_ops = { delimiter_next, delimiter_ends };
+static const cvy__decoder_ops_t delimiter_ops = { .next = delimiter_next, .ends = delimiter_ends };
 
 static void delimiter_outbound(cvy_ctx_t *ctx, cvy_buf_t *out)
 {

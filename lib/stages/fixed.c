@@ -11,7 +11,7 @@ static int fixed_next(cvy__decoder_t *d, cvy__cut_t *cut, cvy__fault_t *fault)
     return cvy_buf_len(&d->held) < cut->total ? UV_EAGAIN : 0;
 }
 
-static const cvy__decoder_ops_t fixed_ops = { fixed_next, NULL };
+static const cvy__decoder_ops_t fixed_ops = { .next = fixed_next };
 
 static int fixed_added(cvy_ctx_t *ctx, const void *opts)
 {

@@ -8,6 +8,7 @@
 #include <uv.h>
 
 #include "base/memory.h"
+#include "conveyor/quick.h"
 
 typedef struct waiting {
     cvy_buf_t bytes;
@@ -52,11 +53,11 @@ static int hold(cvy_ctx_t *ctx, flow_control_t *f, cvy_buf_t *in)
 
 static void flow_control_bytes(cvy_ctx_t *ctx, cvy_buf_t *in)
 {
-    flow_control_t *f = cvy_ctx_state(ctx);
-    int stop = cvy_ctx_stopped(ctx);
+    flow_control_t *f = cvy__ctx_state(ctx);
+    int stop = cvy__ctx_answer(ctx);
     if (f->broken || stop == UV_EPIPE) return;
     if (!stop && !holds(f) && !f->draining)
-        cvy_fire_inbound_bytes(ctx, in);
+        cvy__fire_inbound_bytes(ctx, in);
     else if (hold(ctx, f, in))
         fail(ctx, f);
 }

@@ -4,10 +4,14 @@
  *
  * No sum here can wrap: offset and width are small, a body is compared with max_frame and with what a size_t still holds next to its
  * header before it is added to anything.
+ *
+ * The layout that is the default (4 bytes, big endian, the body alone counted and delivered) has a short way in both directions, taken
+ * while a frame is whole, in one piece, and nothing is wrong with it. What it can't do goes the long way, which finds the fault.
  */
 #include <conveyor/frame.h>
 #include <uv.h>
 
+#include "conveyor/quick.h"
 #include "stages/decoder.h"
 #include "stages/options.h"
 
@@ -24,7 +28,8 @@ typedef struct frame {
     uint32_t strip;
     uint16_t offset;
     uint8_t width;
-    bool little, raw;
+    bool little : 1, raw : 1;
+    bool usual : 1; /* takes the short way */
 } frame_t;
 
 static uint64_t load(const uint8_t *p, size_t n, bool little)
@@ -100,6 +105,23 @@ static int body_of(const frame_t *f, size_t header, uint64_t value, size_t *body
     return 0;
 }
 
+static int burst(cvy_ctx_t *ctx, cvy__decoder_t *d, bool *moved)
+{
+    const frame_t *f = (const frame_t *)d;
+    cvy_buf_t *held = &d->held, body;
+    size_t most = f->usual ? (size_t)f->max_frame : 0;
+    bool is_free = cvy__fire_is_free(ctx, CVY__GATE_CLOSING); /* and stays so while the answer is 0 */
+    int stop = 0;
+    while (!stop) {
+        const uint8_t *p = cvy__buf_front(held, WIDTH);
+        uint32_t n = p ? cvy__load_be32(p) : 0;
+        if (!n || n > most || n + (size_t)WIDTH > held->head->len || !cvy__buf_cut_quick(&body, held, WIDTH, n)) break;
+        *moved = true;
+        stop = cvy__fire_inbound_bytes_from(ctx, &body, is_free);
+    }
+    return stop;
+}
+
 static int frame_next(cvy__decoder_t *d, cvy__cut_t *cut, cvy__fault_t *fault)
 {
     frame_t *f = (frame_t *)d;
@@ -119,7 +141,7 @@ static int frame_next(cvy__decoder_t *d, cvy__cut_t *cut, cvy__fault_t *fault)
     return cvy_buf_len(&d->held) < cut->total ? UV_EAGAIN : 0;
 }
 
-static const cvy__decoder_ops_t frame_ops = { frame_next, NULL };
+static const cvy__decoder_ops_t frame_ops = { .next = frame_next, .burst = burst };
 
 /* Errors: UV_EMSGSIZE. */
 static int value_of(const frame_t *f, size_t body, uint64_t *value, cvy__fault_t *fault)
@@ -156,9 +178,8 @@ static int insert(const frame_t *f, cvy_buf_t *out, uint64_t value)
     return err;
 }
 
-static void frame_outbound(cvy_ctx_t *ctx, cvy_buf_t *out)
+static CVY__COLD void outbound_long(cvy_ctx_t *ctx, const frame_t *f, cvy_buf_t *out)
 {
-    frame_t *f = cvy_ctx_state(ctx);
     cvy__fault_t fault = { "outbound frame shorter than offset", cvy_buf_len(out), f->offset };
     uint64_t value = 0;
     if (!f->raw) {
@@ -172,12 +193,28 @@ static void frame_outbound(cvy_ctx_t *ctx, cvy_buf_t *out)
             return;
         }
     }
-    cvy_fire_outbound_bytes(ctx, out);
+    cvy__fire_outbound_bytes(ctx, out);
+}
+
+static void frame_outbound(cvy_ctx_t *ctx, cvy_buf_t *out)
+{
+    const frame_t *f = cvy__ctx_state(ctx);
+    if (f->usual && cvy_buf_len(out) <= f->max_frame && cvy__buf_prepend_be32_quick(out, (uint32_t)cvy_buf_len(out)))
+        cvy__fire_outbound_bytes(ctx, out);
+    else
+        outbound_long(ctx, f, out);
 }
 
 static bool width_valid(int width)
 {
     return (width >= 1 && width <= 4) || width == 8 || width == CVY_FRAME_VARINT;
+}
+
+/* The longest frame is one that every size_t and the length field can say. */
+static bool is_usual(const frame_t *f)
+{
+    bool layout = f->width == WIDTH && !f->little && !f->raw && !f->offset && !f->adjustment;
+    return layout && f->strip == STRIP_HEADER && f->max_frame <= UINT32_MAX - WIDTH;
 }
 
 /* Checks a layout and takes it over. Errors: UV_EINVAL. */
@@ -199,7 +236,9 @@ static int frame_setup(frame_t *f, const cvy_frame_opts_t *o)
         if (o->adjustment < INT64_MIN + header) return UV_EINVAL;
         f->adjustment -= header;
     }
-    return cvy__opt_limit(&f->max_frame, o->max_frame, MAX_FRAME, INT64_MAX);
+    int err = cvy__opt_limit(&f->max_frame, o->max_frame, MAX_FRAME, INT64_MAX);
+    f->usual = is_usual(f);
+    return err;
 }
 
 static int frame_added(cvy_ctx_t *ctx, const void *opts)

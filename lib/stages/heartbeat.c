@@ -2,6 +2,7 @@
  * Heartbeat: an idle stage of its own in front of it says when; it sends or closes. While bytes are queued nothing is added to
  * them: they will be the sign of life.
  */
+#include <assert.h>
 #include <string.h>
 
 #include <conveyor/heartbeat.h>
@@ -33,6 +34,7 @@ static void on_idle(cvy_ctx_t *ctx, cvy_event_t *ev)
     const heartbeat_t *h = cvy_ctx_state(ctx);
     const cvy_idle_t *idle = cvy_event_as(ev, cvy_idle);
     const cvy_close_t dead = { CVY_CLOSE_NOW, UV_ETIMEDOUT };
+    assert(idle); /* the stage's table names no other event */
     if (idle->from != h->idle)
         cvy_fire_inbound(ctx, ev);
     else if (idle->kind == CVY_IDLE_WRITE)

@@ -14,11 +14,10 @@
 const cvy_event_type_t cvy_idle_event = { .name = "cvy_idle" };
 
 typedef struct idle {
-    uint64_t
-        since[KINDS]; /* idle from then on, as far as is known: activity, the last event, or the end of a suspend */
-    uint64_t active[KINDS]; /* the activity that was seen last */
-    uint32_t ms[KINDS];     /* 0: off */
-    bool again[KINDS];      /* fired since the last activity */
+    /* idle from then on, as far as is known: activity, the last event, or the end of a suspend */
+    uint64_t since[KINDS];
+    uint32_t ms[KINDS]; /* 0: off */
+    bool again[KINDS];  /* fired since the last activity */
     bool read_closed;
 } idle_t;
 
@@ -27,7 +26,8 @@ static uint64_t later(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
-/* Takes in what has happened on the transport. */
+/* Takes in what has happened on the transport. An event fires when nothing has for a while: what bears the time of the last event or a later
+ * one came after it. */
 static void look(cvy_ctx_t *ctx, idle_t *s)
 {
     cvy_transport_stats_t stats;
@@ -35,16 +35,16 @@ static void look(cvy_ctx_t *ctx, idle_t *s)
     const uint64_t at[KINDS] = { stats.last_read_ms, stats.last_write_ms,
                                  later(stats.last_read_ms, stats.last_write_ms) };
     for (int k = 0; k < KINDS; k++) {
-        if (at[k] <= s->active[k]) continue;
-        s->active[k] = at[k];
-        s->since[k] = later(s->since[k], at[k]);
+        if (at[k] < s->since[k]) continue;
+        s->since[k] = at[k];
         s->again[k] = false;
     }
 }
 
-/* Nothing can be read while reading is suspended: that time does not count. */
+/* Nothing can be read while reading is suspended: that time does not count, what came before it does. */
 static void restart_reading(cvy_ctx_t *ctx, idle_t *s)
 {
+    look(ctx, s);
     uint64_t now = cvy_loop_now(cvy_ctx_loop(ctx));
     s->since[CVY_IDLE_READ] = now;
     s->since[CVY_IDLE_ALL] = now;
@@ -70,8 +70,10 @@ static void idle_timer(cvy_ctx_t *ctx)
     idle_t *s = cvy_ctx_state(ctx);
     uint64_t now = cvy_loop_now(cvy_ctx_loop(ctx));
     bool due[KINDS];
-    look(ctx, s);
-    if (cvy_transport_suspended(cvy_ctx_transport(ctx))) restart_reading(ctx, s);
+    if (cvy_transport_suspended(cvy_ctx_transport(ctx)))
+        restart_reading(ctx, s);
+    else
+        look(ctx, s);
     for (int k = 0; k < KINDS; k++) {
         due[k] = is_on(s, k) && now >= s->since[k] + s->ms[k];
         if (due[k]) s->since[k] = now;
@@ -90,7 +92,6 @@ static int idle_active(cvy_ctx_t *ctx)
 {
     idle_t *s = cvy_ctx_state(ctx);
     uint64_t now = cvy_loop_now(cvy_ctx_loop(ctx));
-    look(ctx, s);
     for (int k = 0; k < KINDS; k++)
         s->since[k] = now;
     arm(ctx, s, now);

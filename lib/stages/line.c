@@ -108,7 +108,7 @@ static bool line_ends(const cvy__decoder_t *d, const cvy_buf_t *in)
     return cvy__find_any(in, 0, cr_lf, sizeof cr_lf, &at, &which);
 }
 
-static const cvy__decoder_ops_t line_ops = { line_next, line_ends };
+static const cvy__decoder_ops_t line_ops = { .next = line_next, .ends = line_ends };
 
 static void line_outbound(cvy_ctx_t *ctx, cvy_buf_t *out)
 {

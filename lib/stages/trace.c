@@ -14,7 +14,7 @@
 
 #define NAME_BYTES 32
 #define DUMP_BYTES 64
-#define ROW        16
+#define ROW        ((size_t)16)
 
 typedef struct trace {
     char name[NAME_BYTES];
@@ -38,7 +38,7 @@ static void format_row(char *hex, char *ascii, const uint8_t *bytes, size_t n)
     for (size_t i = 0; i < n; i++) {
         hex[3 * i] = digits[bytes[i] >> 4];
         hex[3 * i + 1] = digits[bytes[i] & 15];
-        ascii[i] = bytes[i] >= 32 && bytes[i] < 127 ? (char)bytes[i] : '.';
+        ascii[i] = (char)(bytes[i] >= 32 && bytes[i] < 127 ? bytes[i] : '.');
     }
     hex[ROW * 3] = '\0';
     ascii[n] = '\0';

@@ -20,6 +20,7 @@ static int make_stream(cvy__stream_t **out, cvy_loop_t *loop, cvy_socket_t fd, c
         err = cvy__stream_open(s, twin);
         if (err) cvy__fd_release(twin, kind);
     }
+    s->adopted = true;
     if (err)
         cvy__stream_discard(s);
     else
@@ -33,7 +34,7 @@ static int make_transport(cvy_transport_t **out, cvy__stream_t *s, const cvy_tra
     cvy__shared_opts_t *shared;
     int err = cvy__shared_opts_new(&shared, opts);
     if (!err) {
-        err = cvy__stream_become(s, shared, NULL);
+        err = cvy__stream_become(s, shared, &(cvy__names_t){ NULL, NULL, NULL, NULL });
         cvy__shared_opts_unref(shared);
     }
     if (err) {
@@ -51,7 +52,7 @@ int cvy_transport_adopt(cvy_transport_t **out, cvy_loop_t *loop, cvy_socket_t fd
 {
     cvy__fd_kind_t kind;
     cvy__stream_t *s;
-    if (!cvy_loop_in_thread(loop)) return UV_EPERM;
+    if (cvy__loop_own(loop)) return UV_EPERM;
     if (!loop->uv) return UV_ENOTSUP;
     if (cvy__loop_ending(loop)) return UV_ESHUTDOWN;
     int err = cvy__fd_kind(fd, &kind);

@@ -73,7 +73,7 @@ static bool pump(cvy_embedded_t *e)
         cvy__transport_read_buf(&e->t, &in);
         moved = true;
     }
-    if (e->reading && e->ended && !e->end_read) {
+    if (e->reading && e->ended && !e->end_read && !e->reset) { /* a reset that came meanwhile is read next */
         e->end_read = moved = true;
         cvy__transport_read_eof(&e->t);
     }
@@ -96,15 +96,12 @@ static void read_stop(cvy_transport_t *t)
 static int take(cvy_embedded_t *e, const cvy_buf_t *out, size_t n)
 {
     cvy_buf_t copy = CVY_BUF_INIT;
-    cvy_buf_t all = CVY_BUF_INIT;
-    int err = cvy_buf_share(&all, out);
-    while (!err && n) {
-        char piece[4096];
-        size_t m = cvy_buf_read(&all, piece, n < sizeof piece ? n : sizeof piece);
+    char piece[4096];
+    int err = 0;
+    for (size_t done = 0, m; !err && done < n; done += m) {
+        m = cvy_buf_peek_at(out, done, piece, n - done < sizeof piece ? n - done : sizeof piece);
         err = cvy_buf_append(&copy, piece, m);
-        n -= m;
     }
-    cvy_buf_fini(&all);
     if (!err) cvy_buf_append_buf(&e->sent, &copy);
     cvy_buf_fini(&copy);
     return err;

@@ -33,6 +33,8 @@ static void resolve(cvy__limits_t *l, const cvy_transport_opts_t *o)
     l->high = resolved(o->high_bytes, HIGH);
     l->low = o->low_bytes < 0 ? 0 : resolved(o->low_bytes, l->high / 2);
     l->hard = resolved(o->hard_bytes, times(l->high, HARD_FACTOR));
+    l->room = l->hard < INT64_MAX ? (int64_t)l->hard : INT64_MAX;
+    l->calm = l->high < CVY__FLUSH_BYTES ? l->high : CVY__FLUSH_BYTES - 1;
     l->drain_ms = resolved(o->drain_timeout_ms, DRAIN_MS);
     l->linger_ms = resolved(o->linger_timeout_ms, LINGER_MS);
     l->linger_bytes = resolved(o->linger_bytes, LINGER_BYTES);
@@ -73,4 +75,21 @@ cvy__shared_opts_t *cvy__shared_opts_ref(cvy__shared_opts_t *o)
 void cvy__shared_opts_unref(cvy__shared_opts_t *o)
 {
     if (o && atomic_fetch_sub_explicit(&o->refs, 1, memory_order_acq_rel) == 1) cvy__free(o);
+}
+
+#ifdef CVY_DEBUG_SEGMENTS
+enum { ROOM_MOST = 0 }; /* each context in memory of its own: who uses one that is gone is found */
+#else
+enum { ROOM_MOST = 4096 };
+#endif
+
+size_t cvy__shared_opts_room(const cvy__shared_opts_t *o)
+{
+    return atomic_load_explicit(&o->room, memory_order_relaxed);
+}
+
+void cvy__shared_opts_learn(cvy__shared_opts_t *o, size_t room)
+{
+    size_t most = ROOM_MOST, bytes = room < most ? room : most;
+    if (bytes != cvy__shared_opts_room(o)) atomic_store_explicit(&o->room, bytes, memory_order_relaxed);
 }

@@ -146,7 +146,7 @@ static news_t look(pair_t *p)
 
 static void read_inbox(pair_t *p)
 {
-    cvy_loop_t *loop = p->transport.loop;
+    cvy_loop_t *loop = p->transport.conveyor.loop;
     cvy_buf_t in;
     cvy_buf_init(&in, loop->pool);
     uv_mutex_lock(&p->link->mutex);
@@ -167,7 +167,7 @@ static bool deliver(pair_t *p)
     if (news == NOTHING) return false;
     if (!cvy__transport_may_read(t)) {
         cvy__transport_not_now(t);
-        if (p->reading) cvy__loop_defer_turn(t->loop, &p->work); /* only the turn's budget is used up */
+        if (p->reading) cvy__loop_defer_turn(t->conveyor.loop, &p->work); /* only the turn's budget is used up */
         return false;
     }
     if (news == BYTES) {
@@ -220,7 +220,7 @@ static void on_wake(cvy_task_t *task, int status)
 static int read_start(cvy_transport_t *t)
 {
     of(t)->reading = true;
-    cvy__loop_defer(t->loop, &of(t)->work);
+    cvy__loop_defer(t->conveyor.loop, &of(t)->work);
     return 0;
 }
 
@@ -239,7 +239,7 @@ static int room_at_peer(pair_t *p, size_t *room, bool *same_loop)
     side_t *peer = peer_of(p);
     size_t used = cvy_buf_len(&peer->inbox);
     *room = used < INBOX_BYTES ? INBOX_BYTES - used : 0;
-    *same_loop = peer->pair && peer->loop == p->transport.loop;
+    *same_loop = peer->pair && peer->loop == p->transport.conveyor.loop;
     if (mine(p)->reset)
         err = UV_ECONNRESET;
     else if (peer->gone)
@@ -258,7 +258,7 @@ static int deposit(pair_t *p, cvy_buf_t *bytes)
     int n = peer->gone ? UV_EPIPE : (int)cvy_buf_len(bytes);
     if (n > 0) {
         cvy_buf_append_buf(&peer->inbox, bytes);
-        poke(p->link, peer, p->transport.loop);
+        poke(p->link, peer, p->transport.conveyor.loop);
     }
     uv_mutex_unlock(&p->link->mutex);
     return n;
@@ -286,10 +286,10 @@ static int end_writing(cvy_transport_t *t)
     pair_t *p = of(t);
     uv_mutex_lock(&p->link->mutex);
     peer_of(p)->ended = true;
-    poke(p->link, peer_of(p), t->loop);
+    poke(p->link, peer_of(p), t->conveyor.loop);
     uv_mutex_unlock(&p->link->mutex);
     p->shut_due = true;
-    cvy__loop_defer(t->loop, &p->work);
+    cvy__loop_defer(t->conveyor.loop, &p->work);
     return 0;
 }
 
@@ -299,10 +299,11 @@ static void close_side(cvy_transport_t *t, bool reset)
 {
     pair_t *p = of(t);
     p->reading = p->waiting = false;
-    leave_locked(p->link, mine(p), reset, t->loop);
+    leave_locked(p->link, mine(p), reset, t->conveyor.loop);
     p->closed_due = true;
-    cvy__loop_undefer(t->loop, &p->work);
-    cvy__loop_defer_turn(t->loop, &p->work); /* as a system's close callback: never inside the call that makes t */
+    cvy__loop_undefer(&p->work);
+    /* As a system's close callback: never inside the call that makes t. */
+    cvy__loop_defer_turn(t->conveyor.loop, &p->work);
 }
 
 static int probe(cvy_transport_t *t)
@@ -342,7 +343,7 @@ int cvy__pair_open(cvy_transport_t **out, cvy__pair_link_t *link, int side, cvy_
     int err = cvy__transport_set_endpoints(&p->transport, self, NULL, other, NULL);
     if (!err) err = cvy__transport_init(&p->transport, &inproc, loop, opts);
     if (err) {
-        cvy__free(p->transport.endpoints);
+        cvy__transport_forget_endpoints(&p->transport);
         cvy__free(p);
         return err;
     }

@@ -92,7 +92,7 @@ int cvy_transport_pair(const cvy_pair_end_t *first, const cvy_pair_end_t *second
 {
     cvy__pair_link_t *link;
     opening_t *one = NULL, *two = NULL;
-    if (!cvy_loop_in_thread(first->loop)) return UV_EPERM;
+    if (cvy__loop_own(first->loop)) return UV_EPERM;
     int err = cvy__pair_link_new(&link);
     if (err) return err;
     err = prepare(&one, first, link);

@@ -5,33 +5,23 @@
 #include "base/system.h"
 #include "transport/stream.h"
 
-int cvy__stream_new_pipe(cvy__stream_t **out, cvy_loop_t *loop)
-{
-    return cvy__stream_alloc(out, loop, false);
-}
-
 static void pipe_close(cvy_transport_t *t, bool with_reset)
 {
     (void)with_reset;
     uv_close(&cvy__stream_of(t)->uv.handle, cvy__stream_on_closed);
 }
 
-/* A name that the system knows has an authority: unix://..., pipe://... */
-static bool is_named(const char *text)
-{
-    return strstr(text, "://") != NULL;
-}
-
-int cvy__pipe_endpoints(cvy__stream_t *s, const char *other_endpoint)
+/* Whoever dialed or accepted knows better than the system: a named pipe has one name, and Windows tells it to both ends. */
+int cvy__pipe_endpoints(cvy__stream_t *s, const char *self_endpoint, const char *other_endpoint)
 {
     struct sockaddr_storage self, other;
     char self_text[512], other_text[512];
     int err = cvy__pipe_endpoint(&s->uv.pipe, false, self_text, sizeof self_text, &self);
     if (!err) err = cvy__pipe_endpoint(&s->uv.pipe, true, other_text, sizeof other_text, &other);
     if (err) return err;
-    return cvy__transport_set_endpoints(&s->transport, self_text, self.ss_family ? (struct sockaddr *)&self : NULL,
-                                        other_endpoint && !is_named(other_text) ? other_endpoint : other_text,
-                                        other.ss_family ? (struct sockaddr *)&other : NULL);
+    return cvy__transport_set_endpoints(
+        &s->transport, self_endpoint ? self_endpoint : self_text, self.ss_family ? (struct sockaddr *)&self : NULL,
+        other_endpoint ? other_endpoint : other_text, other.ss_family ? (struct sockaddr *)&other : NULL);
 }
 
 const cvy__kind_t cvy__pipe_kind = {

@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <uv.h>
 
+#include "conveyor/quick.h"
 #include "transport/transport.h"
 
 static bool discarding(const cvy_transport_t *t)
@@ -42,29 +43,31 @@ void cvy__transport_active_begun(cvy_transport_t *t)
 /* While nothing is read libuv sees no reset. */
 static void watch_for_reset(cvy_transport_t *t)
 {
-    cvy__transport_arm(t, &t->probe_due, t->opts->limits.probe_ms);
+    cvy__transport_arm(t, CVY__DUE_PROBE, t->opts->limits.probe_ms);
 }
 
-/* From the peer's end to ours. Whoever takes the last bytes slowly, suspending, is not cut off from them: the time counts from the resume. */
-static void after_eof(cvy_transport_t *t)
+/* From the peer's end to ours, once the stages have heard of it. Whoever takes the last bytes slowly, suspending, is not cut off from them: the
+ * time counts from the resume. */
+void cvy__transport_after_eof(cvy_transport_t *t)
 {
     watch_for_reset(t);
     if (!t->shut_asked && !cvy__conveyor_suspended(&t->conveyor))
-        cvy__transport_arm(t, &t->half_close_deadline, t->opts->limits.half_close_ms);
+        cvy__transport_arm(t, CVY__DUE_HALF_CLOSE, t->opts->limits.half_close_ms);
 }
 
-/* The last holder's going is followed by the walk of inbound-resume, and HEAD then reads; see head.c. */
+/* The last holder's going is followed by the walk of inbound-resume, and HEAD then reads; see ends.c. */
 void cvy__transport_read_suspended(cvy_transport_t *t, bool suspended)
 {
     if (t->phase > CVY__OPEN) return;
     if (suspended) {
         cvy__transport_set_read(t, t->read_state == CVY_READ_READING ? CVY_READ_PAUSED : t->read_state, "suspend");
-        cvy__transport_arm(t, &t->suspend_deadline, t->opts->limits.suspend_ms);
-        t->half_close_deadline = UINT64_MAX;
+        cvy__transport_arm(t, CVY__DUE_SUSPEND, t->opts->limits.suspend_ms);
+        cvy__transport_disarm(t, CVY__DUE_HALF_CLOSE);
         watch_for_reset(t);
     } else {
-        t->suspend_deadline = t->probe_due = UINT64_MAX;
-        if (t->read_state == CVY_READ_EOF) after_eof(t);
+        cvy__transport_disarm(t, CVY__DUE_SUSPEND);
+        cvy__transport_disarm(t, CVY__DUE_PROBE);
+        if (t->read_state == CVY_READ_EOF) cvy__transport_after_eof(t);
     }
 }
 
@@ -81,9 +84,10 @@ bool cvy__transport_may_read(cvy_transport_t *t)
     if (t->phase != CVY__OPEN ||
         t->read_state != CVY_READ_READING) /* resumed, it waits for the walk, which ends in HEAD */
         return false;
-    if (t->read_turn != t->loop->turns) {
-        t->read_turn = t->loop->turns;
-        t->reads = t->read_bytes = 0;
+    if (t->read_turn != (uint32_t)t->conveyor.loop->turns) {
+        t->read_turn = (uint32_t)t->conveyor.loop->turns;
+        t->reads = 0;
+        t->read_bytes = 0;
     }
     return t->reads < l->read_budget && t->read_bytes < l->read_budget_bytes;
 }
@@ -95,38 +99,42 @@ void cvy__transport_not_now(cvy_transport_t *t)
 
 static void discard(cvy_transport_t *t, cvy_buf_t *in)
 {
-    if (t->phase == CVY__LINGERING) t->lingered += in->len;
+    size_t n = in->len;
     cvy_buf_fini(in);
-    if (t->phase == CVY__LINGERING && t->lingered > t->opts->limits.linger_bytes)
-        cvy__transport_close_with(t, CVY_CLOSE_NOW, 0, false);
+    cvy__extra_t *e = t->phase == CVY__LINGERING ? cvy__transport_extra_or_close(t) : NULL;
+    if (!e) return;
+    e->lingered += n;
+    if (e->lingered > t->opts->limits.linger_bytes) cvy__transport_close_with(t, CVY_CLOSE_NOW, 0, false);
 }
 
 void cvy__transport_read_buf(cvy_transport_t *t, cvy_buf_t *in)
 {
-    t->stats.bytes_read += in->len;
+    t->bytes_read += in->len;
     if (t->phase != CVY__OPEN) {
         discard(t, in);
         return;
     }
-    t->stats.last_read_ms = cvy__transport_now(t);
+    t->last_read_ms = cvy__transport_now(t);
     t->reads++;
     t->read_bytes += in->len;
     if (t->conveyor.completes) {
         t->read_since = true;
         cvy__transport_dirty(t);
     }
-    cvy_fire_inbound_bytes(&t->conveyor.head, in);
+    cvy__ctx_enter(&t->conveyor.ends);
+    cvy__fire_inbound_bytes(&t->conveyor.ends, in);
+    cvy__ctx_leave(&t->conveyor.ends);
 }
 
 void cvy__transport_read_slab(cvy_transport_t *t, size_t n)
 {
     cvy_buf_t in;
-    if (cvy__slab_lend(&t->loop->slab, &in, n)) {
+    if (cvy__slab_lend(&t->conveyor.loop->slab, &in, n)) {
         cvy__transport_close_with(t, CVY_CLOSE_NOW, UV_ENOMEM, true);
         return;
     }
     cvy__transport_read_buf(t, &in);
-    cvy__slab_settle(&t->loop->slab);
+    cvy__slab_settle(&t->conveyor.loop->slab);
 }
 
 void cvy__transport_read_eof(cvy_transport_t *t)
@@ -135,28 +143,31 @@ void cvy__transport_read_eof(cvy_transport_t *t)
     stop(t);
     cvy__transport_set_read(t, CVY_READ_EOF, "end of stream");
     if (t->phase == CVY__LINGERING) cvy__transport_close_with(t, CVY_CLOSE_NOW, 0, false);
+    if (t->write_state == CVY_WRITE_ERROR) /* the last words are over: see write.c */
+        cvy__transport_close_with(t, CVY_CLOSE_NOW, t->cause, true);
     if (t->phase != CVY__OPEN) return;
-    after_eof(t);
+    t->eof_is_new = true;
     cvy__conveyor_read_closed(&t->conveyor);
+    cvy__conveyor_todo(&t->conveyor, CVY__TODO_OWNER); /* most close behind it, and wait for nothing */
 }
 
 void cvy__transport_read_error(cvy_transport_t *t, int code)
 {
     if (at_end(t) || t->phase >= CVY__CLOSING) return;
     stop(t);
-    cvy__transport_set_read(t, CVY_READ_ERROR, "read");
+    cvy__transport_set_read(t, CVY_READ_ERROR, "read error");
     bool lingering = t->phase == CVY__LINGERING; /* all of ours is with the kernel, and its end: no error any more */
     cvy__transport_close_with(t, CVY_CLOSE_NOW, lingering ? 0 : cvy__transport_code(code), !lingering);
 }
 
 void cvy_transport_readable_state_changed(cvy_transport_t *t, bool readable)
 {
-    assert(cvy_loop_in_thread(t->loop));
+    assert(cvy_loop_in_thread(t->conveyor.loop));
     if (t->phase > CVY__OPEN) return;
     if (readable)
-        cvy_ctx_resume(&t->conveyor.tail);
+        cvy__conveyor_resume(&t->conveyor, CVY__HOLDER_APPLICATION);
     else
-        cvy_ctx_suspend(&t->conveyor.tail);
+        cvy__conveyor_suspend(&t->conveyor, CVY__HOLDER_APPLICATION);
 }
 
 bool cvy_transport_suspended(const cvy_transport_t *t)

@@ -5,7 +5,7 @@
  * how a read is put off: reading stays armed, and costs no system call to go on. A read into the slab and the delivery of it
  * follow each other directly, so that the slab's room needs no owner.
  *
- * Writing: uv_try_write of as many views as are worth it, straight from the queue. What the kernel does not take goes out as one uv_write in
+ * Writing: a try of as many views as are worth it, straight from the queue. What the kernel does not take goes out as one uv_write in
  * flight, of so few views that libuv need not allocate; its request is on loan from the loop, so that an idle connection has none.
  * The views of a write in flight stay where they are: the queue's owner advances only when it is told.
  */
@@ -21,15 +21,15 @@
 #define TRY_VIEWS     256
 #define LATER_VIEWS   64
 
-struct cvy__stream_request {
+typedef struct cvy__stream_request {
     union {
         uv_write_t write;
         uv_shutdown_t shutdown;
-        cvy__stream_request_t *next;
+        struct cvy__stream_request *next;
     } uv;
     cvy__stream_t *stream;
     size_t bytes;
-};
+} cvy__stream_request_t;
 
 /* The loop's free requests. */
 struct cvy__stream_requests {
@@ -49,7 +49,7 @@ static void free_requests(struct cvy__stream_requests *pool)
 
 static cvy__stream_request_t *take_request(cvy__stream_t *s)
 {
-    struct cvy__stream_requests *pool = s->loop->stream_requests;
+    struct cvy__stream_requests *pool = cvy__stream_loop(s)->stream_requests;
     cvy__stream_request_t *r = pool ? pool->free : NULL;
     if (r) {
         pool->free = r->uv.next;
@@ -65,7 +65,7 @@ static cvy__stream_request_t *take_request(cvy__stream_t *s)
 
 static void give_request(cvy__stream_request_t *r)
 {
-    cvy_loop_t *loop = r->stream->loop;
+    cvy_loop_t *loop = cvy__stream_loop(r->stream);
     if (!loop->stream_requests) {
         loop->stream_requests = cvy__calloc(1, sizeof *loop->stream_requests);
         loop->free_stream_requests = free_requests;
@@ -82,12 +82,19 @@ static void give_request(cvy__stream_request_t *r)
 
 /* Making */
 
-int cvy__stream_alloc(cvy__stream_t **out, cvy_loop_t *loop, bool tcp)
+/* Where its room begins. */
+static size_t stream_bytes(bool tcp)
 {
-    cvy__stream_t *s = cvy__calloc(1, sizeof *s);
+    return CVY__ROOM_PLACE(offsetof(cvy__stream_t, uv) + (tcp ? sizeof(uv_tcp_t) : sizeof(uv_pipe_t)));
+}
+
+static int make(cvy__stream_t **out, cvy_loop_t *loop, bool tcp, size_t room)
+{
+    cvy__stream_t *s = cvy__calloc(1, stream_bytes(tcp) + room);
     if (!s) return UV_ENOMEM;
-    s->loop = loop;
+    s->transport.conveyor.loop = loop; /* from here on, whatever becomes of it */
     s->tcp = tcp;
+    s->room = (uint16_t)room;
     int err = tcp ? uv_tcp_init(loop->uv, &s->uv.tcp) : uv_pipe_init(loop->uv, &s->uv.pipe, 0);
     if (err) {
         cvy__free(s);
@@ -98,6 +105,21 @@ int cvy__stream_alloc(cvy__stream_t **out, cvy_loop_t *loop, bool tcp)
     return 0;
 }
 
+int cvy__stream_new_tcp(cvy__stream_t **out, cvy_loop_t *loop)
+{
+    return make(out, loop, true, 0);
+}
+
+int cvy__stream_new_pipe(cvy__stream_t **out, cvy_loop_t *loop)
+{
+    return make(out, loop, false, 0);
+}
+
+int cvy__stream_new(cvy__stream_t **out, cvy_loop_t *loop, bool tcp, const cvy__shared_opts_t *opts)
+{
+    return make(out, loop, tcp, cvy__shared_opts_room(opts));
+}
+
 uv_stream_t *cvy__stream_handle(cvy__stream_t *s)
 {
     return &s->uv.stream;
@@ -105,7 +127,7 @@ uv_stream_t *cvy__stream_handle(cvy__stream_t *s)
 
 int cvy__stream_open(cvy__stream_t *s, cvy_socket_t fd)
 {
-    return s->tcp ? uv_tcp_open(&s->uv.tcp, (uv_os_sock_t)fd) : cvy__pipe_open(&s->uv.pipe, fd);
+    return s->tcp ? cvy__tcp_open(&s->uv.tcp, fd) : cvy__pipe_open(&s->uv.pipe, fd);
 }
 
 static void on_discarded(uv_handle_t *handle)
@@ -118,18 +140,20 @@ void cvy__stream_discard(cvy__stream_t *s)
     if (s) uv_close(&s->uv.handle, on_discarded);
 }
 
-int cvy__stream_become(cvy__stream_t *s, cvy__shared_opts_t *opts, const char *other_endpoint)
+int cvy__stream_become(cvy__stream_t *s, cvy__shared_opts_t *opts, const cvy__names_t *names)
 {
     cvy_transport_t *t = &s->transport;
     int err = cvy__socket_apply(&s->uv.stream, &opts->given);
-    if (!err) err = s->tcp ? cvy__tcp_endpoints(s, other_endpoint) : cvy__pipe_endpoints(s, other_endpoint);
-    if (!err) err = cvy__transport_init(t, s->tcp ? &cvy__tcp_kind : &cvy__pipe_kind, s->loop, opts);
+    if (!err) err = s->tcp ? cvy__tcp_endpoints(s, names) : cvy__pipe_endpoints(s, names->self, names->other);
+    if (!err) err = cvy__transport_init(t, s->tcp ? &cvy__tcp_kind : &cvy__pipe_kind, cvy__stream_loop(s), opts);
     if (err) {
-        cvy__free(t->endpoints);
-        t->endpoints = NULL;
+        cvy__transport_forget_endpoints(t);
         return err;
     }
-    s->one_way = !uv_is_readable(&s->uv.stream) || !uv_is_writable(&s->uv.stream);
+    cvy__stream_fd(t, &s->fd);
+    cvy__conveyor_give_room(&t->conveyor, (char *)s + stream_bytes(s->tcp), s->room);
+    /* A socket that was reset before it was opened is neither on Windows: nothing can be read, and reading says so. */
+    s->one_way = !s->tcp && (!uv_is_readable(&s->uv.stream) || !uv_is_writable(&s->uv.stream));
     return 0;
 }
 
@@ -143,7 +167,7 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
     size_t room = 0;
     s->starved = false;
     if (cvy__transport_may_read(&s->transport)) {
-        s->starved = cvy__slab_room(&s->loop->slab, &base, &room) != 0;
+        s->starved = cvy__slab_room(&cvy__stream_loop(s)->slab, &base, &room) != 0;
         if (s->starved) base = NULL;
     }
     *buf = uv_buf_init(base, base ? (unsigned)room : 0);
@@ -176,7 +200,7 @@ static void read_failed(cvy__stream_t *s, int code, bool no_buffer)
 static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
 {
     cvy__stream_t *s = stream->data;
-    cvy_loop_t *loop = s->loop;
+    cvy_loop_t *loop = cvy__stream_loop(s);
     if (nread == 0) return;
     cvy__loop_enter(loop);
     if (nread > 0)
@@ -226,10 +250,9 @@ static void on_written(uv_write_t *req, int status)
 {
     cvy__stream_request_t *r = req->data;
     cvy__stream_t *s = r->stream;
-    cvy_loop_t *loop = s->loop;
-    size_t bytes = r->bytes;
+    cvy_loop_t *loop = cvy__stream_loop(s);
+    size_t bytes = cvy__write_count(req, s->tcp, r->bytes);
     give_request(r);
-    s->writing = NULL;
     s->full = false;
     if (uv_is_closing(&s->uv.handle)) return;
     cvy__loop_enter(loop);
@@ -254,7 +277,6 @@ static int write_later(cvy__stream_t *s, const cvy_buf_t *out)
         give_request(r);
         return err;
     }
-    s->writing = r;
     return UV_EAGAIN;
 }
 
@@ -267,7 +289,7 @@ int cvy__stream_write(cvy_transport_t *t, const cvy_buf_t *out)
     int taken = UV_EAGAIN;
     if (limits->try_views && !s->full) {
         unsigned n = gather(out, views, at_most(limits->try_views, TRY_VIEWS), limits->bytes, &bytes);
-        taken = uv_try_write(&s->uv.stream, views, n);
+        taken = cvy__stream_try_write(&s->uv.stream, s->fd, views, n);
         if (taken > 0) s->full = (size_t)taken < bytes;
     }
     if (taken > 0) return taken;
@@ -280,7 +302,7 @@ static void on_shut(uv_shutdown_t *req, int status)
     (void)status; /* whatever the system says, our side has ended */
     cvy__stream_request_t *r = req->data;
     cvy__stream_t *s = r->stream;
-    cvy_loop_t *loop = s->loop;
+    cvy_loop_t *loop = cvy__stream_loop(s);
     give_request(r);
     s->shutting = false;
     if (uv_is_closing(&s->uv.handle)) return;
@@ -294,6 +316,8 @@ static void on_shut(uv_shutdown_t *req, int status)
 int cvy__stream_shutdown(cvy_transport_t *t)
 {
     cvy__stream_t *s = cvy__stream_of(t);
+    bool close_follows = t->phase == CVY__DRAINING && t->read_state == CVY_READ_EOF && !s->adopted;
+    if (close_follows && cvy__close_ends_stream(s->tcp)) return UV_ENOTSUP; /* need not be said twice */
     cvy__stream_request_t *r = take_request(s);
     if (!r) return UV_ENOMEM;
     r->uv.shutdown.data = r;
@@ -308,7 +332,7 @@ int cvy__stream_shutdown(cvy_transport_t *t)
 void cvy__stream_on_closed(uv_handle_t *handle)
 {
     cvy__stream_t *s = handle->data;
-    cvy_loop_t *loop = s->loop;
+    cvy_loop_t *loop = cvy__stream_loop(s);
     cvy__loop_enter(loop);
     cvy__transport_closed(&s->transport);
     cvy__loop_leave(loop);

@@ -9,19 +9,17 @@
 
 #include "transport/transport.h"
 
-typedef struct cvy__stream_request cvy__stream_request_t;
-
 typedef struct cvy__stream {
     cvy_transport_t transport;
-    cvy_loop_t *loop;
-    cvy__stream_request_t *writing; /* the write in flight; NULL: none */
-    bool tcp;
-    bool transported; /* has become a transport */
-    bool one_way;     /* one end of a plain pipe: bytes go in one direction only */
-    bool starved;     /* the read that libuv is about to report found no memory */
-    bool full;        /* the last write was short: asking again at once is a wasted call */
-    bool shutting;    /* uv_shutdown is under way */
-    union {
+    cvy_socket_t fd; /* once it is a transport */
+    uint16_t room;   /* bytes behind it, for the conveyor */
+    bool tcp : 1;
+    bool one_way : 1;  /* one end of a plain pipe: bytes go in one direction only */
+    bool starved : 1;  /* the read that libuv is about to report found no memory */
+    bool full : 1;     /* the last write was short: asking again at once is a wasted call */
+    bool shutting : 1; /* uv_shutdown is under way */
+    bool adopted : 1;  /* someone else may hold its socket as well: closing alone ends no stream */
+    union {            /* last: a uv_tcp_t gets no more than its own size */
         uv_handle_t handle;
         uv_stream_t stream;
         uv_tcp_t tcp;
@@ -32,16 +30,22 @@ typedef struct cvy__stream {
 /* A stream with its handle on loop, not yet a transport. UV_ENOMEM, what libuv's init answers. */
 int cvy__stream_new_tcp(cvy__stream_t **out, cvy_loop_t *loop);
 int cvy__stream_new_pipe(cvy__stream_t **out, cvy_loop_t *loop);
+/* With room for the stages that connections with these options have. */
+int cvy__stream_new(cvy__stream_t **out, cvy_loop_t *loop, bool tcp, const cvy__shared_opts_t *opts);
 uv_stream_t *cvy__stream_handle(cvy__stream_t *s);
 /* Takes over a connected descriptor. On failure fd is the caller's. */
 int cvy__stream_open(cvy__stream_t *s, cvy_socket_t fd);
 /* Closes and frees one that never became a transport. NULL is fine. */
 void cvy__stream_discard(cvy__stream_t *s);
+/* What whoever made the connection knows of its ends; NULL: ask the system. Texts are pipes', addresses (of the Internet) TCP's. */
+typedef struct cvy__names {
+    const char *self, *other;
+    const struct sockaddr *self_address, *other_address;
+} cvy__names_t;
 /*
- * Makes it a transport: applies the socket options, initialises, names both endpoints. other_endpoint, where not NULL, is the peer's
- * name if the system can't tell. On failure s is the caller's, to be discarded. On success cvy__transport_open follows.
+ * Makes it a transport: applies the socket options, initialises, names both endpoints. On failure s is the caller's, to be discarded. On success cvy__transport_open follows.
  */
-int cvy__stream_become(cvy__stream_t *s, cvy__shared_opts_t *opts, const char *other_endpoint);
+int cvy__stream_become(cvy__stream_t *s, cvy__shared_opts_t *opts, const cvy__names_t *names);
 
 /* Within the room: tcp.c, pipe.c */
 
@@ -55,11 +59,15 @@ void cvy__stream_close(cvy_transport_t *t, bool reset);
 int cvy__stream_probe(cvy_transport_t *t);
 int cvy__stream_fd(const cvy_transport_t *t, cvy_socket_t *out);
 void cvy__stream_free(cvy_transport_t *t);
-int cvy__stream_alloc(cvy__stream_t **out, cvy_loop_t *loop, bool tcp);
 void cvy__stream_on_closed(uv_handle_t *handle);
 
-int cvy__tcp_endpoints(cvy__stream_t *s, const char *other_endpoint);
-int cvy__pipe_endpoints(cvy__stream_t *s, const char *other_endpoint);
+int cvy__tcp_endpoints(cvy__stream_t *s, const cvy__names_t *names);
+int cvy__pipe_endpoints(cvy__stream_t *s, const char *self_endpoint, const char *other_endpoint);
+
+static inline cvy_loop_t *cvy__stream_loop(const cvy__stream_t *s)
+{
+    return s->transport.conveyor.loop;
+}
 
 static inline cvy__stream_t *cvy__stream_of(const cvy_transport_t *t)
 {

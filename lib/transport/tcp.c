@@ -1,14 +1,6 @@
 /* The tcp kind: what of a stream only TCP has, a reset and addresses. */
-#include <stdio.h>
-#include <string.h>
-
 #include "base/system.h"
 #include "transport/stream.h"
-
-int cvy__stream_new_tcp(cvy__stream_t **out, cvy_loop_t *loop)
-{
-    return cvy__stream_alloc(out, loop, true);
-}
 
 /* While a shutdown is under way libuv refuses to reset; closing with a linger time of 0 does the same. */
 static void reset(cvy__stream_t *s)
@@ -28,36 +20,16 @@ static void tcp_close(cvy_transport_t *t, bool with_reset)
         uv_close(&s->uv.handle, cvy__stream_on_closed);
 }
 
-/* Errors leave out empty: a socket without a name is shown as one. */
-static void describe(const struct sockaddr_storage *a, char *out, size_t n)
-{
-    char host[64];
-    if (a->ss_family == AF_INET6) {
-        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)a;
-        uv_ip6_name(in6, host, sizeof host);
-        snprintf(out, n, "tcp://[%s]:%u", host, (unsigned)ntohs(in6->sin6_port));
-    } else if (a->ss_family == AF_INET) {
-        const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)a;
-        uv_ip4_name(in, host, sizeof host);
-        snprintf(out, n, "tcp://%s:%u", host, (unsigned)ntohs(in->sin_port));
-    } else {
-        snprintf(out, n, "tcp:");
-    }
-}
-
-int cvy__tcp_endpoints(cvy__stream_t *s, const char *other_endpoint)
+int cvy__tcp_endpoints(cvy__stream_t *s, const cvy__names_t *names)
 {
     struct sockaddr_storage self = { 0 }, other = { 0 };
-    char self_text[96], other_text[96];
-    int n = sizeof self;
-    if (uv_tcp_getsockname(&s->uv.tcp, (struct sockaddr *)&self, &n)) self.ss_family = 0;
-    n = sizeof other;
-    if (uv_tcp_getpeername(&s->uv.tcp, (struct sockaddr *)&other, &n)) other.ss_family = 0;
-    describe(&self, self_text, sizeof self_text);
-    describe(&other, other_text, sizeof other_text);
-    if (!other.ss_family && other_endpoint) snprintf(other_text, sizeof other_text, "%s", other_endpoint);
-    return cvy__transport_set_endpoints(&s->transport, self_text, self.ss_family ? (struct sockaddr *)&self : NULL,
-                                        other_text, other.ss_family ? (struct sockaddr *)&other : NULL);
+    const struct sockaddr *self_address = names->self_address, *other_address = names->other_address;
+    int n = sizeof self, m = sizeof other;
+    if (!self_address && !uv_tcp_getsockname(&s->uv.tcp, (struct sockaddr *)&self, &n))
+        self_address = (struct sockaddr *)&self;
+    if (!other_address && !uv_tcp_getpeername(&s->uv.tcp, (struct sockaddr *)&other, &m))
+        other_address = (struct sockaddr *)&other;
+    return cvy__transport_set_inet(&s->transport, self_address, other_address);
 }
 
 const cvy__kind_t cvy__tcp_kind = {

@@ -8,9 +8,8 @@
 #include "base/memory.h"
 #include "transport/transport.h"
 
-static void close_resident(cvy__resident_t *resident)
+static void close_tenant(void *t)
 {
-    cvy_transport_t *t = CVY__OF(resident, cvy_transport_t, resident);
     cvy__transport_close_with(t, CVY_CLOSE_NOW, 0, false);
 }
 
@@ -18,27 +17,19 @@ int cvy__transport_init(cvy_transport_t *t, const cvy__kind_t *kind, cvy_loop_t 
 {
     if (cvy__loop_ending(loop)) return UV_ESHUTDOWN;
     uint64_t id;
-    int err = cvy__slots_add(loop, t, &id);
+    int err = cvy__tenant_add(loop, t, close_tenant, &id);
     if (err) return err;
     t->kind = kind;
-    t->loop = cvy__loop_ref(loop);
+    cvy__loop_ref(loop);
     t->opts = cvy__shared_opts_ref(opts);
-    t->id = id;
-    t->slot = cvy__slots_at(loop, id);
-    atomic_store_explicit(&t->slot->limit, opts->limits.hard, memory_order_relaxed);
-    atomic_store_explicit(&t->slot->queued, 0, memory_order_relaxed);
+    t->name.slot = cvy__slots_at(loop, id);
+    cvy__transport_count_queued(t);
     atomic_init(&t->refs, 1);
-    t->tickets_end = &t->tickets;
-    t->read_turn = UINT64_MAX;
-    t->stats.last_read_ms = t->stats.last_write_ms = cvy_loop_now(loop);
+    t->read_turn = (uint32_t)loop->turns - 1;
+    t->last_read_ms = t->last_write_ms = cvy_loop_now(loop);
     cvy_buf_init(&t->out, cvy_loop_pool(loop));
     cvy__work_init(&t->flush, cvy__transport_flush_work);
-    cvy__timer_init_internal(&t->timer, loop, cvy__transport_on_timer, t);
-    cvy__transport_disarm_all(t);
-    cvy__conveyor_init(&t->conveyor, t, loop, &cvy__head_stage, &cvy__transport_owner);
-    t->resident.close = close_resident;
-    cvy__link_init(&t->resident.link);
-    cvy__resident_add(loop, &t->resident);
+    cvy__conveyor_init(&t->conveyor, loop, &cvy__transport_owner);
     return 0;
 }
 
@@ -50,9 +41,11 @@ int cvy__transport_open(cvy_transport_t *t, cvy_conveyor_init_cb init, void *arg
     t->phase = CVY__OPEN;
     int err = init ? init(&t->conveyor, arg) : 0;
     if (err) {
-        cvy__transport_close_with(t, CVY_CLOSE_NOW, err, false);
+        /* A stage may have closed gracefully in its on_added: then later ones are refused, and what it said still goes out. */
+        if (err != UV_EPIPE || !cvy_transport_closing(t)) cvy__transport_close_with(t, CVY_CLOSE_NOW, err, false);
         return err;
     }
+    cvy__shared_opts_learn(t->opts, cvy__conveyor_room_wanted(&t->conveyor));
     t->wants_active = true;
     if (lend) lend(t, lend_arg);
     if (!cvy_transport_closing(t)) cvy__conveyor_activate(&t->conveyor);
@@ -68,9 +61,10 @@ cvy_transport_t *cvy_transport_ref(cvy_transport_t *t)
 void cvy_transport_unref(cvy_transport_t *t)
 {
     if (!t || atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) != 1) return;
-    cvy__free(t->endpoints);
+    cvy__transport_forget_endpoints(t);
+    cvy__transport_extra_free(t);
     cvy__shared_opts_unref(t->opts);
-    cvy_loop_t *loop = t->loop;
+    cvy_loop_t *loop = t->conveyor.loop;
     t->kind->free(t);
     cvy__loop_unref(loop);
 }
@@ -79,6 +73,7 @@ int cvy__transport_code(int uv_code)
 {
     switch (uv_code) {
     case UV_ECONNABORTED:
+    case UV_EPROTOTYPE: /* macOS, of a write while the peer's reset is under way */
     case UV_ENOTCONN: return UV_ECONNRESET;
     case UV_EOF:
     case UV_ESHUTDOWN: return UV_EPIPE;
@@ -95,7 +90,7 @@ cvy_conveyor_t *cvy_transport_conveyor(cvy_transport_t *t)
 
 cvy_loop_t *cvy_transport_loop(const cvy_transport_t *t)
 {
-    return t->loop;
+    return t->conveyor.loop;
 }
 
 const char *cvy_transport_kind(const cvy_transport_t *t)
@@ -111,7 +106,11 @@ int cvy_transport_fd(const cvy_transport_t *t, cvy_socket_t *out)
 
 void cvy_transport_stats(const cvy_transport_t *t, cvy_transport_stats_t *out)
 {
-    *out = t->stats;
+    *out = (cvy_transport_stats_t){ .bytes_read = t->bytes_read,
+                                    .bytes_written = t->out.consumed,
+                                    .bytes_dropped = t->extra ? t->extra->bytes_dropped : 0,
+                                    .last_read_ms = t->last_read_ms,
+                                    .last_write_ms = t->last_write_ms };
 }
 
 void cvy_transport_set_data(cvy_transport_t *t, void *data)
@@ -126,12 +125,14 @@ void *cvy_transport_data(const cvy_transport_t *t)
 
 cvy_transport_id_t cvy_transport_id(const cvy_transport_t *t)
 {
-    return t->id;
+    return t->phase == CVY__CLOSED ? t->name.id : cvy__slot_id(t->name.slot);
 }
 
 void cvy_transport_on_writable_state_changed(cvy_transport_t *t,
                                              void (*cb)(cvy_transport_t *t, bool writable, void *arg), void *arg)
 {
-    t->on_writable = cb;
-    t->on_writable_arg = arg;
+    cvy__extra_t *e = cb ? cvy__transport_extra_or_close(t) : t->extra;
+    if (!e) return;
+    e->on_writable = cb;
+    e->on_writable_arg = arg;
 }

@@ -62,7 +62,7 @@ static outcome_t read_once(watched_t *w)
         return NOT_NOW;
     }
     cvy_buf_t in;
-    cvy_buf_init(&in, t->loop->pool);
+    cvy_buf_init(&in, t->conveyor.loop->pool);
     int n = w->ops->read_some(t, &in);
     if (n > 0)
         cvy__transport_read_buf(t, &in);
@@ -78,7 +78,7 @@ static outcome_t read_once(watched_t *w)
 static void on_readable(cvy_watch_t *watch, int status, void *arg)
 {
     watched_t *w = arg;
-    cvy_loop_t *loop = w->transport.loop;
+    cvy_loop_t *loop = w->transport.conveyor.loop;
     outcome_t outcome = MORE;
     cvy__loop_enter(loop);
     while (w->reading && outcome == MORE)
@@ -108,7 +108,7 @@ static void read_stop(cvy_transport_t *t)
 static void on_writable(cvy_watch_t *watch, int status, void *arg)
 {
     watched_t *w = arg;
-    cvy_loop_t *loop = w->transport.loop;
+    cvy_loop_t *loop = w->transport.conveyor.loop;
     cvy_unwatch_write(watch);
     cvy__loop_enter(loop);
     cvy__transport_wrote(&w->transport, 0, status ? real_code(w, status) : 0);
@@ -142,7 +142,7 @@ static int end_writing(cvy_transport_t *t)
     int err = w->ops->shutdown_write(t);
     if (err) return err;
     w->shut = true;
-    cvy__loop_defer(t->loop, &w->later);
+    cvy__loop_defer(t->conveyor.loop, &w->later);
     return 0;
 }
 
@@ -154,8 +154,16 @@ static void close_fd(cvy_transport_t *t, bool reset)
     w->watch = NULL;
     if (!w->making) w->ops->close(t, reset);
     w->closed = true;
-    cvy__loop_undefer(t->loop, &w->later);
-    cvy__loop_defer_turn(t->loop, &w->later); /* as a system's close callback: never inside the call that makes t */
+    cvy__loop_undefer(&w->later);
+    /* As a system's close callback: never inside the call that makes t. */
+    cvy__loop_defer_turn(t->conveyor.loop, &w->later);
+}
+
+static int probe(cvy_transport_t *t)
+{
+    const watched_t *w = of(t);
+    int err = w->ops->probe ? w->ops->probe(t) : 0;
+    return err ? cvy__transport_code(err) : 0;
 }
 
 static int watched_fd(const cvy_transport_t *t, cvy_socket_t *out)
@@ -177,6 +185,7 @@ static const cvy__kind_t watched_kind = {
     .write = write_head,
     .shutdown = end_writing,
     .close = close_fd,
+    .probe = probe,
     .fd = watched_fd,
     .free = watched_free,
 };
@@ -211,7 +220,7 @@ static void on_connect_writable(cvy_watch_t *watch, int status, void *arg)
 {
     (void)watch;
     watched_t *w = arg;
-    cvy_loop_t *loop = w->transport.loop;
+    cvy_loop_t *loop = w->transport.conveyor.loop;
     cvy__loop_enter(loop);
     status = status ? real_code(w, status) : w->ops->on_connect_writable(&w->transport);
     if (status != UV_EAGAIN && w->connecting && w->watch) connect_over(w, status ? cvy__transport_code(status) : 0);
@@ -246,7 +255,7 @@ static int make(watched_t **out, cvy_loop_t *loop, const cvy_watched_opts_t *opt
     if (!err) err = cvy__transport_init(&w->transport, &w->kind, loop, shared);
     if (err) {
         cvy_watch_free(w->watch);
-        cvy__free(w->transport.endpoints);
+        cvy__transport_forget_endpoints(&w->transport);
         cvy__free(w);
         return err;
     }
@@ -268,7 +277,7 @@ int cvy_transport_watched(cvy_transport_t **out, cvy_loop_t *loop, const cvy_wat
 {
     cvy__shared_opts_t *shared;
     watched_t *w;
-    if (!cvy_loop_in_thread(loop)) return UV_EPERM;
+    if (cvy__loop_own(loop)) return UV_EPERM;
     int err = cvy__shared_opts_new(&shared, opts->transport);
     if (err) return err;
     cvy__loop_enter(loop);

@@ -36,6 +36,11 @@ bool cvy__has_pipes(void)
     return true;
 }
 
+bool cvy__has_balancing(void)
+{
+    return false;
+}
+
 size_t cvy__unix_path_max(void)
 {
     return 0;
@@ -82,9 +87,9 @@ int cvy__socket_name(cvy_socket_t fd, struct sockaddr_storage *out)
     return getsockname((SOCKET)fd, (struct sockaddr *)out, &n) ? code() : 0;
 }
 
-int cvy__unix_listen(cvy_socket_t *out, const char *name, bool abstract, int mode, int backlog, cvy__file_id_t *file)
+int cvy__unix_listen(cvy_socket_t *out, const cvy__unix_listen_t *how, cvy__file_id_t *file, const char **which)
 {
-    (void)out, (void)name, (void)abstract, (void)mode, (void)backlog, (void)file;
+    (void)out, (void)how, (void)file, (void)which;
     return UV_ENOTSUP;
 }
 
@@ -141,7 +146,7 @@ static bool accept_all(cvy__acceptor_thread_t *t)
     while (!atomic_load(&t->stopping)) {
         cvy_socket_t fd;
         if (!t->events.may_accept(t->events.arg)) return false;
-        int err = cvy__socket_accept((cvy_socket_t)t->listener, &fd);
+        int err = cvy__socket_accept((cvy_socket_t)t->listener, &fd, NULL);
         if (!err)
             t->events.accepted(t->events.arg, fd);
         else if (!t->events.refused(t->events.arg, err))

@@ -37,13 +37,33 @@ def program(name):
     return os.path.join(BUILD, 'samples', name)
 
 
-class Sample:
-    """A running sample."""
+# Starts a program as a service manager does: sockets from descriptor 3 on, and LISTEN_PID.
+MANAGER = """
+import fcntl, os, sys
+count = int(os.environ['LISTEN_FDS'])
+high = [fcntl.fcntl(int(fd), fcntl.F_DUPFD, 100) for fd in sys.argv[1:1 + count]]
+for i, fd in enumerate(high):
+    os.dup2(fd, 3 + i)
+    os.close(fd)
+os.environ['LISTEN_PID'] = str(os.getpid())
+os.execv(sys.argv[1 + count], sys.argv[1 + count:])
+"""
 
-    def __init__(self, name, *args, listens=1):
+
+def managed(command, sockets, **variables):
+    """What subprocess needs to start command with these sockets passed to it."""
+    fds = [s.fileno() for s in sockets]
+    env = {**os.environ, 'LISTEN_FDS': str(len(fds)), **variables}
+    return {'args': [sys.executable, '-c', MANAGER, *(str(fd) for fd in fds), *command], 'pass_fds': fds, 'env': env}
+
+
+class Sample:
+    """A running sample; popen: how it is started, where that is another way."""
+
+    def __init__(self, name, *args, listens=1, popen=None):
         self.errors_file = tempfile.TemporaryFile(dir=TEMP)
-        self.process = subprocess.Popen([program(name), *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                        stderr=self.errors_file)
+        self.process = subprocess.Popen(**(popen or {'args': [program(name), *args]}), stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.PIPE, stderr=self.errors_file)
         running.append(self)
         self.listening = []
         for _ in range(listens):
@@ -169,6 +189,14 @@ def closed(s):
     except ConnectionResetError:
         pass
     s.close()
+
+
+def refused_or_closed(uri):
+    """Whoever listens there resets each client as soon as it has accepted it: that can be before the client's connect() returns."""
+    try:
+        closed(dial(uri))
+    except ConnectionResetError:
+        pass
 
 
 def reset(s):

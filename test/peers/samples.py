@@ -4,26 +4,31 @@
 FILE_MIB is the size of the large file (64), BENCHMARK_REQUESTS what redis-benchmark sends (100000).
 Prints one line per test that failed, and the sum in check's format.
 """
+import fcntl
 import os
 import random
 import re
 import resource
+import select
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
+import termios
 import threading
 import time
 import traceback
 
-from harness import (BUILD, RSS_LIMIT_KIB, TEMP, Sample, check, closed, dial, frame, free_port, listen, make_file, program, receive,
-                     receive_all, receive_frame, receive_line, reset, run, run_measured, running, same, sanitized)
+from harness import (BUILD, RSS_LIMIT_KIB, TEMP, Sample, check, closed, dial, frame, free_port, listen, make_file, managed, program, receive,
+                     receive_all, receive_frame, receive_line, refused_or_closed, reset, run, run_measured, running, same, sanitized)
 
 SLOW = sanitized()
 FILE_MIB = int(os.environ.get('FILE_MIB', '8' if SLOW else '64'))
 REQUESTS = os.environ.get('BENCHMARK_REQUESTS', '10000' if SLOW else '100000')
 TCP = 'tcp://127.0.0.1:0'
+HANG_S = 300  # also on a slow and busy machine only what hangs takes so long
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
@@ -62,10 +67,10 @@ def wait_until_refused(uri):
             pass
 
 
-def fill(s, block=bytes(65536)):
-    """Sends until nothing is taken for a while; answers how many bytes were."""
+def fill(s, block=bytes(65536), patience=0.3):
+    """Sends until nothing is taken for so many seconds; answers how many bytes were."""
     sent = 0
-    s.settimeout(0.3)
+    s.settimeout(patience)
     try:
         while sent < 256 << 20:
             sent += s.send(block)
@@ -78,13 +83,11 @@ def fill(s, block=bytes(65536)):
 def echo_server_ends_at_once_on_a_second_signal():
     server = Sample('echo_server', '--listen', TCP)
     with dial(server.listening[0]) as s:
-        fill(s)  # so that draining takes its time
+        fill(s, patience=2)  # so that draining takes its time
         server.kick()
         wait_until_refused(server.listening[0])
-        before = time.monotonic()
         server.kick()
-        same(server.wait(), 128 + signal.SIGTERM)
-        check(time.monotonic() - before < 2)
+        same(server.wait(), -signal.SIGTERM)  # who has drained ends with 0
 
 
 def echo_server_closes_what_is_idle():
@@ -145,7 +148,7 @@ def sends_garbage(uri):
     source = random.Random(1)
     for _ in range(30):
         with dial(uri) as s:
-            s.settimeout(5)
+            s.settimeout(60)
             try:
                 s.sendall(source.randbytes(source.randrange(1, 2000)))
                 s.shutdown(socket.SHUT_WR)
@@ -252,6 +255,7 @@ def wrong_command_lines_are_named_with_status_2():
             ('resp_server', ['extra'], ['extra', 'only options']),
             ('chat', ['--port', '1'], ['--port']),
             ('heartbeat', ['--interval', '-1'], ['--interval -1']),
+            ('service', ['--name', 'x'], ['--name']),
             ('attach', ['-v'], ['-v'])):
         out, errors = run(name, *args, status=2)
         same(out, '')
@@ -265,7 +269,7 @@ def what_the_library_refuses_is_named_with_status_1():
     taken, path = server.listening[0], f'unix://{TEMP}/{"x" * 200}'
     for uri, word in ((taken, 'EADDRINUSE'), ('carrier://pigeon', ''), ('tcp://127.0.0.1:99999', ''), ('tcp://127.0.0.1', ''),
                       (path, 'ENAMETOOLONG'), (f'unix://{TEMP}/no/such/folder', ''), ('', '')):
-        for name in ('echo_server', 'resp_server', 'chat', 'heartbeat'):
+        for name in ('echo_server', 'resp_server', 'chat', 'heartbeat', 'service'):
             out, errors = run(name, '--listen', uri, status=1)
             same(out, '')
             check(errors.count('\n') == 1 and uri in errors and word in errors, name, uri, errors)
@@ -414,8 +418,7 @@ def proxy_names_a_dial_that_fails_and_goes_on():
     for uri, word in ((f'tcp://127.0.0.1:{free_port()}', 'ECONNREFUSED'), (f'unix://{TEMP}/nobody', 'ENOENT')):
         proxy = Sample('proxy', '--listen', TCP, '--connect', uri)
         for _ in range(3):
-            with dial(proxy.listening[0]) as s:
-                closed(s)
+            refused_or_closed(proxy.listening[0])
         proxy.stop()
         errors = proxy.errors()
         check(errors.count(uri) == 3 and errors.count(word) == 3 and errors.count('\n') == 3, errors)
@@ -474,18 +477,24 @@ def chat_tells_everybody_but_the_speaker():
 
 
 def heartbeat_pings_and_gives_up_on_who_does_not_answer():
-    server = Sample('heartbeat', '--listen', TCP, '--interval', '50')
+    server = Sample('heartbeat', '--listen', TCP, '--interval', '400')
     with dial(server.listening[0]) as s:
-        for i in range(1, 4):
-            same(receive_line(s), f'ping {i}')
-            s.sendall(b'pong %d\n' % i)
-        told = server.line()  # at least one answer came before the next ping
-        check(re.fullmatch(r'tcp://127\.0\.0\.1:\d+: pong \d after \d+ ms', told), told)
-        number, line = 4, receive_line(s)
+        number = heard = 0
+        while not heard:  # an answer behind the next ping is none, and may happen to us twice in a row
+            number += 1
+            same(receive_line(s), f'ping {number}')
+            s.sendall(b'pong %d\n' % number)
+            select.select([s, server.process.stdout], [], [])
+            heard = server.process.stdout in select.select([server.process.stdout], [], [], 0)[0]
+        told = server.line()
+        answered = re.fullmatch(r'tcp://127\.0\.0\.1:\d+: pong (\d+) after \d+ ms', told)
+        check(answered and int(answered.group(1)) <= number, told)
+        line = receive_line(s)
         while line != 'bye':
+            number += 1
             same(line, f'ping {number}')
-            number, line = number + 1, receive_line(s)
-        check(number >= 6, number)
+            line = receive_line(s)
+        same(number, int(answered.group(1)) + 3)  # counted from the last answer
         same(receive_all(s), b'')
     server.stop()
 
@@ -528,9 +537,9 @@ CONVERSATION = (
     (b'SET n -1\r\nINCR n\r\n', b'+OK\r\n:0\r\n'),
     (b'SET n x\r\nINCR n\r\n', b'+OK\r\n-ERR value is not an integer or out of range\r\n'),
     (b'EXISTS a b a nothing\r\nDEL a b nothing\r\nEXISTS a b\r\n', b':3\r\n:2\r\n:0\r\n'),
-    (b'TTL nothing\r\nSET a 1\r\nTTL a\r\nEXPIRE a 100\r\nTTL a\r\n', b':-2\r\n+OK\r\n:-1\r\n:1\r\n:100\r\n'),
+    (b'TTL nothing\r\nSET a 1\r\nTTL a\r\nEXPIRE a 100\r\n', b':-2\r\n+OK\r\n:-1\r\n:1\r\n'),
     (b'EXPIRE nothing 100\r\nEXPIRE a x\r\n', b':0\r\n-ERR value is not an integer or out of range\r\n'),
-    (b'SET a 1 EX 100\r\nTTL a\r\nSET a 1\r\nTTL a\r\n', b'+OK\r\n:100\r\n+OK\r\n:-1\r\n'),
+    (b'SET a 1 EX 100\r\nSET a 1\r\nTTL a\r\n', b'+OK\r\n+OK\r\n:-1\r\n'),
     (b'EXPIRE a -1\r\nGET a\r\n', b':1\r\n$-1\r\n'),
     (b'COMMAND DOCS\r\nCONFIG GET save\r\nCONFIG GET x\r\n', b'*0\r\n*2\r\n$4\r\nsave\r\n$0\r\n\r\n*0\r\n'),
     (b'GET\r\n', b"-ERR wrong number of arguments for 'get' command\r\n"),
@@ -577,6 +586,18 @@ def resp_server_lets_values_expire():
         same(seen, '$-1\r')
         s.sendall(b'EXISTS a\r\nTTL a\r\n')
         same(receive(s, 9), b':0\r\n:-2\r\n'[:9])
+    server.stop()
+
+
+def resp_server_tells_the_seconds_that_are_left():
+    server = Sample('resp_server', '--listen', TCP)
+    with dial(server.listening[0]) as s:
+        for asked, wanted in ((b'SET a 1 EX 1000\r\n', '+OK\r'), (b'EXPIRE a 2000\r\n', ':1\r')):
+            before = time.monotonic()
+            s.sendall(asked + b'TTL a\r\n')
+            same(receive_line(s), wanted)
+            left, most = int(receive_line(s)[1:-1]), 2000 if b'2000' in asked else 1000
+            check(most - (time.monotonic() - before) - 1 <= left <= most, asked, left)
     server.stop()
 
 
@@ -637,7 +658,7 @@ def redis_cli_works():
     port = server.listening[0].rsplit(':', 1)[1]
     for asked, wanted in (('ping', 'PONG'), ('set greeting hello', 'OK'), ('get greeting', 'hello'), ('get nobody', ''),
                           ('echo words', 'words'), ('incr n', '1'), ('exists n greeting', '2'), ('expire n 100', '1'),
-                          ('exists n', '1'), ('del n greeting', '2'), ('set k v ex 10 nx', 'OK'), ('set k v nx', ''), ('quit', 'OK'),
+                          ('exists n', '1'), ('del n greeting', '2'), ('set k v ex 1000 nx', 'OK'), ('set k v nx', ''), ('quit', 'OK'),
                           ('fly', "ERR unknown command 'fly'")):
         told = subprocess.run(['redis-cli', '-h', '127.0.0.1', '-p', port, *asked.split()], stdin=subprocess.DEVNULL,
                               capture_output=True, check=False, text=True)
@@ -661,6 +682,145 @@ def redis_benchmark_works():
     print('redis-benchmark, requests a second:', rates, 'peak', peak, 'KiB')
     server.stop()
     same(server.errors(), '')
+
+
+# service
+
+def passed_sockets():
+    """A TCP socket and a Unix one, as a manager opens them, and their addresses."""
+    path = os.path.join(TEMP, 'passed')
+    if os.path.exists(path):
+        os.unlink(path)
+    tcp, unix = socket.create_server(('127.0.0.1', 0)), socket.socket(socket.AF_UNIX)
+    unix.bind(path)
+    unix.listen()
+    return [tcp, unix], [f'tcp://127.0.0.1:{tcp.getsockname()[1]}', f'unix://{path}']
+
+
+# L12
+def service_listens_on_what_it_was_passed_and_leaves_it_to_its_manager():
+    sockets, uris = passed_sockets()
+    for args, served in (([], uris), (['--listen', 'systemd://'], uris), (['--listen', 'systemd://local'], uris[1:])):
+        popen = managed([program('service'), *args], sockets, LISTEN_FDNAMES='web:local')
+        server = Sample('service', listens=len(served), popen=popen)
+        same(server.listening, served)
+        for uri in served:
+            with dial(uri) as s:
+                s.sendall(b'hello')
+                same(receive(s, 5), b'hello')
+        server.stop()
+        same(server.errors(), '')
+        check(os.path.exists(os.path.join(TEMP, 'passed')))
+        for uri in uris:  # the manager still listens: clients wait for the next start
+            dial(uri).close()
+    for s in sockets:
+        s.close()
+
+
+# L12
+def service_says_what_is_wrong_with_what_it_was_passed():
+    sockets, _ = passed_sockets()
+    datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    connected, other = socket.socketpair()
+    for passed, args, words in (([datagrams], [], ['descriptor 3', 'datagram', 'EINVAL']),
+                                (sockets + [connected], [], ['descriptor 5', 'does not listen', 'EINVAL']),
+                                (sockets, ['--listen', 'systemd://nobody'], ['systemd://nobody', 'web:local', 'ENOENT'])):
+        popen = managed([program('service'), *args], passed, LISTEN_FDNAMES='web:local')
+        told = subprocess.run(**popen, stdin=subprocess.DEVNULL, capture_output=True, check=False, text=True)
+        check(told.returncode == 1 and told.stdout == '' and told.stderr.count('\n') == 1, told)
+        for word in words:
+            check(word in told.stderr, word, told.stderr)
+    for value in ('abc', '-1', '2147483645', '1000'):
+        told = subprocess.run(['sh', '-c', 'LISTEN_PID=$$ exec "$0"', program('service')], stdin=subprocess.DEVNULL,
+                              capture_output=True, check=False, text=True, env={**os.environ, 'LISTEN_FDS': value})
+        check(told.returncode == 1 and told.stderr.count('\n') == 1 and f'LISTEN_FDS={value} ' in told.stderr, told)
+    for s in (*sockets, datagrams, connected, other):
+        s.close()
+
+
+def service_tells_its_manager_when_it_is_ready_and_when_it_stops():
+    path = os.path.join(TEMP, 'notify')
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(path)
+        popen = {'args': [program('service'), '--listen', TCP], 'env': {**os.environ, 'NOTIFY_SOCKET': path}}
+        server = Sample('service', popen=popen)
+        same(manager.recv(100), b'READY=1')
+        dial(server.listening[0]).close()
+        server.stop()
+        same(manager.recv(100), b'STOPPING=1')
+    same(server.errors(), '')
+
+
+def wait_until_read(s):
+    """Until the other end of this Unix socket has read all that was sent."""
+    while struct.unpack('i', fcntl.ioctl(s, termios.TIOCOUTQ, b'1234'))[0]:
+        time.sleep(0.001)
+
+
+# L10, L11, L13: the service has read more than the system holds on the way back; not a byte of it is lost.
+def service_finishes_what_is_under_way_when_it_is_stopped():
+    block, sent = os.urandom(8192), 0
+    server = Sample('service', '--listen', f'unix://{TEMP}/under-way')
+    with dial(server.listening[0]) as s:
+        while sent < 30 * len(block):
+            s.sendall(block)
+            sent += len(block)
+            wait_until_read(s)
+        server.kick()
+        while True:  # it has heard the signal
+            try:
+                dial(server.listening[0]).close()
+            except (FileNotFoundError, ConnectionRefusedError):
+                break
+        check(receive_all(s) == block * 30)
+    same(server.wait(), 0)
+    same(server.errors(), '')
+
+
+# The command of its opening comment.
+def service_is_started_by_its_first_client():
+    if not shutil.which('systemd-socket-activate'):
+        print('systemd-socket-activate is not installed: not tested')
+        return
+    port = free_port()
+    server = Sample('service', listens=0, popen={'args': ['systemd-socket-activate', '-l', f'127.0.0.1:{port}', program('service')]})
+    while 'Listening on' not in server.errors():
+        time.sleep(0.005)
+    with dial(f'tcp://127.0.0.1:{port}') as s:
+        s.sendall(b'hello')
+        same(receive(s, 5), b'hello')
+        same(server.line(), f'listening on tcp://127.0.0.1:{port}')
+        server.kick()
+        same(receive_all(s), b'')
+    same(server.wait(), 0)
+
+
+def service_units_are_what_systemd_reads():
+    here = os.path.join(ROOT, 'samples')
+    with open(os.path.join(here, 'service.service'), encoding='ascii') as f:
+        unit = f.read()
+    started = re.search('^ExecStart=/usr/local/bin/(.*)$', unit, re.MULTILINE).group(1).split()
+    with open(os.path.join(here, 'service.socket'), encoding='ascii') as f:
+        name = re.search('^FileDescriptorName=(.*)$', f.read(), re.MULTILINE).group(1)
+    sockets, uris = passed_sockets()
+    popen = managed([program(started[0]), *started[1:]], sockets, LISTEN_FDNAMES=f'{name}:{name}')
+    server = Sample('service', listens=2, popen=popen)
+    same(server.listening, uris)
+    server.stop()
+    for s in sockets:
+        s.close()
+    if not shutil.which('systemd-analyze'):
+        print('systemd-analyze is not installed: the units are not verified')
+        return
+    copy = os.path.join(TEMP, 'units')
+    os.mkdir(copy)
+    for kind in ('service', 'socket'):
+        with open(os.path.join(here, 'service.' + kind), encoding='ascii') as f, \
+             open(os.path.join(copy, 'service.' + kind), 'w', encoding='ascii') as out:
+            out.write(f.read().replace('/usr/local/bin/service', program('service')))
+    told = subprocess.run(['systemd-analyze', 'verify', os.path.join(copy, 'service.socket'), os.path.join(copy, 'service.service')],
+                          stdin=subprocess.DEVNULL, capture_output=True, check=False, text=True)
+    check('service.s' not in told.stderr, told)
 
 
 def demo_sends_a_file_there_and_back_and_leaves_nothing():
@@ -688,7 +848,7 @@ def demo_sends_a_file_there_and_back_and_leaves_nothing():
 
 
 TESTS = [f for name, f in list(globals().items()) if callable(f) and getattr(f, '__module__', '') == '__main__' and
-         re.match(r'(echo_server|an_|a_|wrong|what|send_file|proxy_(?!to_python)|chat|heartbeat_|attach|resp|redis|demo)', name)]
+         re.match(r'(echo_server|an_|a_|wrong|what|send_file|proxy_(?!to_python)|chat|heartbeat_|attach|resp|redis|service|demo)', name)]
 
 
 def expired(*_):
@@ -701,7 +861,7 @@ def main():
     signal.signal(signal.SIGALRM, expired)
     for test in tests:
         started = time.monotonic()
-        signal.alarm(120 if SLOW else 30 + FILE_MIB // 8 + int(REQUESTS) // 10000)
+        signal.alarm(HANG_S)
         try:
             test()
         except Exception:  # pylint: disable=broad-except
