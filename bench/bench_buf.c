@@ -40,7 +40,7 @@ static void echo_one(cvy_buf_t *in, cvy_buf_t *out)
     must(cvy_buf_read_u32(in, &n));
     must(cvy_buf_split(&frame, in, n));
     must(cvy_buf_prepend(&frame, header, 4));
-    must(cvy__buf_queue(out, &frame));
+    must(cvy__buf_queue(out, &frame, false));
     cvy_buf_fini(&frame);
 }
 
