@@ -231,9 +231,9 @@ static void op_cursor(drive_t *d, int i, int j)
     size_t to = drive_place(d, m->len), used = 0;
     uint64_t v = 0, back = 0;
     const integer_t *kind = &integers[n % integer_count];
+    size_t left = (size_t)(m->consumed + m->len - d->position[i]);
     if (!want)
-        want = integer_decode(kind, m->bytes + (d->position[i] - m->consumed),
-                              (size_t)(m->consumed + m->len - d->position[i]), &v, &used);
+        want = integer_decode(kind, left ? m->bytes + (m->len - left) : NULL, left, &v, &used);
     else if (want == UV_EAGAIN)
         kind = NULL;
     if (kind) WANT(d, kind->cursor(c, &back) == want && (want || back == v));

@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <time.h>
 #include <uv.h>
 
 TCase *test_case(const char *name)
@@ -37,6 +39,16 @@ int test_scaled(int n)
     const char *by = getenv("CVY_TEST_SCALE");
     int scale = by ? atoi(by) : 1;
     return scale > 1 ? n / scale : n;
+}
+
+uint64_t test_seed(void)
+{
+    const char *given = getenv("CVY_TEST_SEED");
+    uint64_t seed = !given                      ? 1
+                    : strcmp(given, "day") == 0 ? (uint64_t)time(NULL) * 2654435761u | 1
+                                                : strtoull(given, NULL, 0);
+    printf("seed %llu\n", (unsigned long long)seed);
+    return seed;
 }
 
 uint64_t test_cpu_us(void)

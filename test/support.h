@@ -23,6 +23,9 @@ int test_run(Suite *suite);
 
 /* n, or an nth of it where CVY_TEST_SCALE=n asks for less work: under slow instruments. */
 int test_scaled(int n);
+/* Where a test's random numbers begin: CVY_TEST_SEED=n, or always the same: a run that breaks breaks again. CVY_TEST_SEED=day chooses another
+ * each second. Printed, so that a run can be repeated. */
+uint64_t test_seed(void);
 /* Processor time of this process in microseconds: what others do on the machine does not count. */
 uint64_t test_cpu_us(void);
 

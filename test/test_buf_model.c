@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "drive_buf.h"
 
@@ -23,12 +22,6 @@ static const cvy_pool_opts_t sizes[] = {
     { .small_bytes = 1024, .large_bytes = 65536 },
     { .small_bytes = 4096, .large_bytes = 131072, .keep_bytes = CVY_OFF },
 };
-
-static uint64_t seed_of_the_day(void)
-{
-    const char *given = getenv("CVY_TEST_SEED");
-    return given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL) * 2654435761u + 1;
-}
 
 static uint64_t operations(void)
 {
@@ -52,17 +45,14 @@ static void drive(const cvy_pool_opts_t *opts, uint64_t seed, uint64_t steps, ui
 /* B1, B2, B4, B6, B7, B8, B9, B10, B12 */
 START_TEST(a_million_operations_agree_with_the_oracle)
 {
-    uint64_t seed = seed_of_the_day();
-    printf("seed %llu, sizes %d\n", (unsigned long long)seed, _i);
-    drive(&sizes[_i], seed, operations() / 4, 0);
+    drive(&sizes[_i], test_seed(), operations() / 4, 0);
 }
 END_TEST
 
 /* B3, B12 */
 START_TEST(operations_agree_with_the_oracle_while_memory_fails_at_random)
 {
-    uint64_t seed = seed_of_the_day();
-    printf("seed %llu, sizes %d, failing\n", (unsigned long long)seed, _i);
+    uint64_t seed = test_seed();
     drive(&sizes[_i], seed, operations() / 8, 3);
     drive(&sizes[_i], seed + 1, operations() / 8, 20);
 }

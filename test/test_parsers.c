@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "drive_parsers.h"
 
@@ -260,10 +259,9 @@ static uint64_t number(const char *name, uint64_t otherwise)
 START_TEST(a_parser_agrees_with_its_oracle_however_its_input_comes)
 {
     static maker_t m;
-    uint64_t seed = number("CVY_TEST_SEED", (uint64_t)time(NULL) * 2654435761u + 1);
+    uint64_t seed = test_seed();
     uint64_t inputs = number("CVY_TEST_OPS", (uint64_t)test_scaled(1000)) * parsers[_i].share / 100;
-    printf("seed %llu, %s\n", (unsigned long long)seed, parsers[_i].name);
-    fflush(stdout);
+
     for (uint64_t i = 0; i < inputs; i++) {
         m.x = (seed + i) * 0x9e3779b97f4a7c15u | 1;
         m.n = 0;
