@@ -174,8 +174,8 @@ START_TEST(counts_are_plain_until_a_buffer_is_handed_over)
     ck_assert(!b.head->segment->crossed);
     cvy_buf_hand_over(&share);
     ck_assert(b.head->segment->crossed);
-    ck_assert(share.head->crossed);
-    ck_assert(!b.head->crossed);
+    ck_assert(share.head->node == CVY__NODE_CROSSED);
+    ck_assert(!b.head->node);
     cvy_buf_fini(&share);
     cvy_buf_fini(&b);
     ck_assert_uint_eq(cvy_pool_live(pool), 0);
@@ -185,7 +185,7 @@ START_TEST(counts_are_plain_until_a_buffer_is_handed_over)
     ck_assert_uint_eq(cvy_pool_live(pool), 1);
     ck_assert(!b.head->segment->crossed);
     ck_assert_int_eq(cvy_buf_share(&share, &b), 0);
-    ck_assert(!share.head->crossed);
+    ck_assert(!share.head->node);
     ck_assert_uint_eq(memory.asked, asked);
     cvy_buf_fini(&share);
     cvy_buf_fini(&b);

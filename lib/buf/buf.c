@@ -28,7 +28,7 @@ static CVY__APART void fini_any(cvy_buf_t *b)
 void cvy_buf_fini(cvy_buf_t *b)
 {
     cvy_view_t *v = b->head;
-    if (v && v == b->tail && !b->spare && cvy__view_drop_quick(v))
+    if (v && v == b->tail && !b->spare && !cvy__segment_sole(v->segment) && cvy__view_drop_quick(v, v->segment))
         cvy__chain_leave(b);
     else
         fini_any(b);

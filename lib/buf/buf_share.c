@@ -58,6 +58,6 @@ void cvy_buf_hand_over(cvy_buf_t *b)
     b->pool = NULL;
     for (cvy_view_t *v = b->head; v; v = v->next) {
         if (!v->segment->crossed) v->segment->crossed = true;
-        v->crossed = true;
+        v->node |= CVY__NODE_CROSSED;
     }
 }

@@ -130,7 +130,7 @@ static void drain(cvy_pool_t *pool)
             atomic_fetch_sub_explicit(&pool->back, 1, memory_order_relaxed);
             segment_put(pool, item->segment);
         } else {
-            item->crossed = false;
+            item->node = 0;
             node_put(pool, item);
         }
         item = next;
@@ -204,7 +204,7 @@ static cvy_view_t *node_new(cvy_pool_t *pool)
     const cvy_alloc_t *alloc = pool ? pool->alloc : cvy_alloc_default();
     cvy__node_t *node = alloc->alloc(alloc->arg, sizeof *node, ALIGN);
     if (!node) return NULL;
-    *node = (cvy__node_t){ .view = { .loose = !pool } };
+    *node = (cvy__node_t){ .view = { .node = pool ? 0 : CVY__NODE_LOOSE } };
     if (pool)
         node->home.pool = pool;
     else
@@ -233,15 +233,20 @@ void cvy__node_give_slow(cvy_view_t *v)
 {
     cvy__node_t *node = cvy__view_node(v);
     v->segment = NULL;
-    if (v->loose) {
+    if (v->node & CVY__NODE_LOOSE) {
         const cvy_alloc_t *alloc = node->home.alloc;
         alloc->free(alloc->arg, node, sizeof *node, ALIGN);
         return;
     }
     cvy_pool_t *pool = node->home.pool;
-    if (v->crossed || pool->closed) {
+    if (v->node || pool->closed) {
         give_back(pool, v, pool->keep_bytes > 0);
         return;
     }
     node_put(pool, v);
+}
+
+void cvy__view_drop_slow(cvy_view_t *v)
+{
+    cvy__view_drop(v);
 }

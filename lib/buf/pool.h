@@ -5,6 +5,7 @@
 #ifndef CVY_BUF_POOL_H
 #define CVY_BUF_POOL_H
 
+#include "base/hints.h"
 #include "segment.h"
 
 /* Without a pool, and by default with one. 128 KiB: 16 KiB frames cost 1.02 x raw epoll instead of 1.09 x with 64 KiB. */
@@ -40,9 +41,10 @@ static inline cvy__node_t *cvy__view_node(cvy_view_t *v)
     return (cvy__node_t *)(void *)v;
 }
 
-/* Slow sides of the two below. */
+/* Slow sides of those below. */
 cvy_view_t *cvy__node_take_slow(cvy_pool_t *pool);
 void cvy__node_give_slow(cvy_view_t *v);
+CVY__COLD void cvy__view_drop_slow(cvy_view_t *v);
 /* A segment that has no reference left and belongs to a pool. */
 void cvy__pool_give(cvy_segment_t *s);
 /* A segment of one of the two sizes, not initialised; NULL: none is free. */
@@ -81,8 +83,8 @@ static inline void cvy__view_give(cvy_view_t *v)
         if (!s->crossed) s->view_used = false;
         return;
     }
-    cvy_pool_t *pool = v->loose ? NULL : cvy__view_node(v)->home.pool;
-    if (v->crossed || !pool || pool->node_count >= pool->node_max) {
+    cvy_pool_t *pool = v->node ? NULL : cvy__view_node(v)->home.pool;
+    if (!pool || pool->node_count >= pool->node_max) {
         cvy__node_give_slow(v);
         return;
     }
@@ -91,11 +93,11 @@ static inline void cvy__view_give(cvy_view_t *v)
     pool->node_count++;
 }
 
-/* cvy__view_drop (below) of what a frame mostly is, a node of its pool, while others hold the segment: calls nothing. False: not that. */
-static inline bool cvy__view_drop_quick(cvy_view_t *v)
+/* cvy__view_drop (below) of what a frame mostly is, a node of its pool, while others hold the segment s of v: calls nothing. False: not that. */
+static inline bool cvy__view_drop_quick(cvy_view_t *v, cvy_segment_t *s)
 {
-    cvy_segment_t *s = v->segment;
-    if (v == &s->view || v->crossed || v->loose || s->crossed || cvy__segment_sole(s)) return false;
+    if (v == &s->view || v->node || s->crossed) return false;
+
     cvy_pool_t *pool = cvy__view_node(v)->home.pool;
     if (pool->node_count >= pool->node_max) return false; /* a closed one has no room either */
     v->next = pool->nodes;
@@ -103,6 +105,12 @@ static inline bool cvy__view_drop_quick(cvy_view_t *v)
     pool->node_count++;
     cvy__segment_unref_plain(s);
     return true;
+}
+
+/* cvy__view_drop of a view whose bytes became another's, which holds the segment as well. */
+static inline void cvy__view_drop_merged(cvy_view_t *v)
+{
+    if (!cvy__view_drop_quick(v, v->segment)) cvy__view_drop_slow(v);
 }
 
 /* The view and its reference are gone. */

@@ -15,10 +15,10 @@ static inline void cvy__buf_done(cvy_buf_t *b)
     if (b->len || b->spare) cvy_buf_fini(b);
 }
 
-/* The first n bytes (at most b->len) where they lie in one piece; else NULL. */
-static inline const uint8_t *cvy__buf_front(const cvy_buf_t *b, size_t n)
+/* Whether the first n bytes lie in one piece: at b->head->data. */
+static inline bool cvy__buf_has_front(const cvy_buf_t *b, size_t n)
 {
-    return b->head && n <= b->head->len ? b->head->data : NULL;
+    return b->head && n <= b->head->len;
 }
 
 static inline uint32_t cvy__load_be32(const uint8_t *p)
@@ -99,19 +99,19 @@ static inline bool cvy__buf_take_over_quick(cvy_buf_t *b, cvy_buf_t *in)
     return true;
 }
 
-/* Moves all of in, one view that goes on where b ends, to the tail of b. */
-static inline bool cvy__buf_join_quick(cvy_buf_t *b, cvy_buf_t *in)
+/* Moves all of in, one view that goes on where b ends, to the tail of b. Together they hold at most SIZE_MAX bytes. Returns that view, which says
+ * nothing any more, for cvy__view_drop_merged; NULL: not that. */
+static inline cvy_view_t *cvy__buf_join_quick(cvy_buf_t *b, cvy_buf_t *in)
 {
     cvy_view_t *tail = b->tail, *v = in->head;
-    if (!tail || !v || v->next || !b->pool || !cvy__views_touch(tail, v) || v->len > SIZE_MAX - b->len) return false;
-    tail->len += v->len;
+    if (!tail || !v || v->next || !cvy__views_touch(tail, v)) return NULL;
+
+    size_t n = in->len;
+    tail->len += n;
     tail->shared |= v->shared;
-    b->len += v->len;
-    in->consumed += v->len;
-    in->len = 0;
-    in->head = in->tail = NULL;
-    cvy__view_drop(v);
-    return true;
+    b->len += n;
+    cvy__chain_leave(in);
+    return v;
 }
 
 /*

@@ -48,8 +48,7 @@ void cvy__segment_reset(cvy_segment_t *s)
     s->view.segment = s;
     s->view.len = 0;
     s->view.shared = false;
-    s->view.crossed = false;
-    s->view.loose = false;
+    s->view.node = 0;
     s->crossed = false;
     s->view_used = false;
     s->fill = s->kind == CVY__FOREIGN ? s->end : s->base + CVY__FRONT_BYTES;

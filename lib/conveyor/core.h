@@ -128,8 +128,8 @@ struct cvy_conveyor {
     bool read_closed : 1;      /* the peer's end of stream has come */
     bool read_closed_held : 1; /* by the stage with CVY__CTX_HOLDS_END */
     bool read_closed_done : 1;
-    bool above : 1; /* what the queue says, and what the stages were told */
-    bool told_above : 1;
+    bool told_above : 1; /* what the stages were told; what the queue says is CVY__GATE_ABOVE */
+
     bool owe_pair : 1;   /* crossed both ways, and someone was told "not writable" in between */
     bool in_error : 1;   /* an error walk is on the stack */
     bool in_flush : 1;   /* a flush walk is on the stack */
@@ -258,6 +258,11 @@ static inline void cvy__ctx_leave(cvy_ctx_t *ctx)
 static inline bool cvy__conveyor_flushes(const cvy_conveyor_t *c)
 {
     return (c->gate & CVY__GATE_FLUSHES) != 0;
+}
+
+static inline bool cvy__conveyor_is_above(const cvy_conveyor_t *c)
+{
+    return (c->gate & CVY__GATE_ABOVE) != 0;
 }
 
 static inline bool cvy__conveyor_is_closing(const cvy_conveyor_t *c)

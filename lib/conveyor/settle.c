@@ -92,7 +92,6 @@ void cvy__conveyor_read_closed(cvy_conveyor_t *c)
 
 void cvy__conveyor_above(cvy_conveyor_t *c, bool above)
 {
-    c->above = above;
     if (above)
         c->gate |= CVY__GATE_ABOVE;
     else

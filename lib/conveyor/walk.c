@@ -261,20 +261,20 @@ bool cvy__walk_pair_told(const cvy_conveyor_t *c)
  */
 void cvy__walk_writability(cvy_conveyor_t *c)
 {
-    if (c->above && !c->told_above) cvy__conveyor_owner(c)->relieve(cvy__conveyor_transport(c));
+    if (cvy__conveyor_is_above(c) && !c->told_above) cvy__conveyor_owner(c)->relieve(cvy__conveyor_transport(c));
     if (c->todo & CVY__TODO_RESUME) { /* that undid it: inbound-resume comes first */
         cvy__conveyor_todo(c, CVY__TODO_WRITABILITY);
         return;
     }
-    bool tell_pair = !c->above && !c->told_above && c->owe_pair;
-    if (cvy__conveyor_is_closing(c) || (c->above == c->told_above && !tell_pair)) return;
-    if ((c->above || tell_pair) && cvy__walk_pair_told(c)) {
+    bool tell_pair = !cvy__conveyor_is_above(c) && !c->told_above && c->owe_pair;
+    if (cvy__conveyor_is_closing(c) || (cvy__conveyor_is_above(c) == c->told_above && !tell_pair)) return;
+    if ((cvy__conveyor_is_above(c) || tell_pair) && cvy__walk_pair_told(c)) {
         c->put_off = true;
         return;
     }
     c->owe_pair = false;
-    if (c->above || tell_pair) tell_writability(c, false);
-    if (c->above || !c->told_above) return;
+    if (cvy__conveyor_is_above(c) || tell_pair) tell_writability(c, false);
+    if (cvy__conveyor_is_above(c) || !c->told_above) return;
     tell_writability(c, true);
     c->pair_turn = (uint32_t)c->loop->turns + 1; /* 0: none, or one turn in 2^32, which puts off for nothing */
 }

@@ -113,8 +113,7 @@ static int burst(cvy_ctx_t *ctx, cvy__decoder_t *d, bool *moved)
     bool is_free = cvy__fire_is_free(ctx, CVY__GATE_CLOSING); /* and stays so while the answer is 0 */
     int stop = 0;
     while (!stop) {
-        const uint8_t *p = cvy__buf_front(held, WIDTH);
-        uint32_t n = p ? cvy__load_be32(p) : 0;
+        uint32_t n = cvy__buf_has_front(held, WIDTH) ? cvy__load_be32(held->head->data) : 0;
         if (!n || n > most || n + (size_t)WIDTH > held->head->len || !cvy__buf_cut_quick(&body, held, WIDTH, n)) break;
         *moved = true;
         stop = cvy__fire_inbound_bytes_from(ctx, &body, is_free);
@@ -200,7 +199,7 @@ static void frame_outbound(cvy_ctx_t *ctx, cvy_buf_t *out)
 {
     const frame_t *f = cvy__ctx_state(ctx);
     if (f->usual && cvy_buf_len(out) <= f->max_frame && cvy__buf_prepend_be32_quick(out, (uint32_t)cvy_buf_len(out)))
-        cvy__fire_outbound_bytes(ctx, out);
+        cvy__pass_outbound_bytes(ctx, out);
     else
         outbound_long(ctx, f, out);
 }

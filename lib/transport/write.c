@@ -35,10 +35,10 @@ static void check_marks(cvy_transport_t *t)
 {
     cvy_conveyor_t *c = &t->conveyor;
     const cvy__limits_t *l = &t->opts->limits;
-    if (!c->above && t->out.len > l->high) {
+    if (!cvy__conveyor_is_above(c) && t->out.len > l->high) {
         cvy__conveyor_above(c, true);
         if (l->hold_reads && t->phase <= CVY__OPEN) cvy__conveyor_suspend(c, CVY__HOLDER_QUEUE);
-    } else if (c->above && t->out.len <= l->low) {
+    } else if (cvy__conveyor_is_above(c) && t->out.len <= l->low) {
         cvy__conveyor_above(c, false);
         cvy__conveyor_resume(c, CVY__HOLDER_QUEUE);
     }
@@ -47,13 +47,13 @@ static void check_marks(cvy_transport_t *t)
 void cvy__transport_queue(cvy_transport_t *t, cvy_buf_t *b)
 {
     size_t n = cvy_buf_len(b);
-    if (!cvy__buf_join_quick(&t->out, b) && !cvy__buf_take_over_quick(&t->out, b) &&
+    if (!cvy__buf_take_over_quick(&t->out, b) &&
         cvy__buf_queue(&t->out, b, t->waiting)) { /* more than SIZE_MAX in all */
         cvy__transport_close_with(t, CVY_CLOSE_NOW, UV_ENOBUFS, true);
         return;
     }
     cvy__transport_count_queued(t);
-    if (t->conveyor.above || t->out.len > t->opts->limits.high) check_marks(t);
+    if (cvy__conveyor_is_above(&t->conveyor) || t->out.len > t->opts->limits.high) check_marks(t);
     if (t->out.len >= CVY__FLUSH_BYTES)
         cvy__transport_flush_now(t);
     else
@@ -64,19 +64,23 @@ void cvy__transport_queue(cvy_transport_t *t, cvy_buf_t *b)
 /* Below the marks, behind bytes that wait already: nothing has to be looked at. */
 static bool queue_quick(cvy_transport_t *t, cvy_buf_t *b)
 {
-    size_t n = cvy_buf_len(b);
-    if (t->conveyor.above || t->out.len + n > t->opts->limits.calm || cvy__link_alone(&t->flush.link)) return false;
-    if (!cvy__buf_join_quick(&t->out, b)) return false;
+    size_t n = cvy_buf_len(b), calm = t->opts->limits.calm;
+    if (t->conveyor.gate & (CVY__GATE_CLOSING | CVY__GATE_SHUT | CVY__GATE_ABOVE)) return false;
+    if (t->out.len > calm || n > calm - t->out.len || cvy__link_alone(&t->flush.link)) return false;
+    cvy_view_t *merged = cvy__buf_join_quick(&t->out, b);
+    if (!merged) return false;
     cvy__transport_count_queued(t);
     t->conveyor.loop->flush_bytes += n;
+    cvy__view_drop_merged(merged);
     return true;
 }
 
 /* Bytes that pass the hard limit here would leave a hole in the stream if they were dropped alone. */
 void cvy__transport_queue_fired(cvy_transport_t *t, cvy_buf_t *b)
 {
-    if (t->shut_asked) return; /* our side has ended; who fires sees it by the state, the bytes are disposed of */
     if (queue_quick(t, b)) return;
+    if (t->shut_asked) return; /* our side has ended; who fires sees it by the state, the bytes are disposed of */
+
     if (!t->admitted &&
         t->out.len > t->opts->limits.hard) /* posts on their way are no reason: they were admitted beside it */
         cvy__transport_close_with(t, CVY_CLOSE_NOW, UV_ENOBUFS, true);

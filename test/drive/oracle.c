@@ -149,7 +149,7 @@ static const char *owed(void)
     if (d.t->phase != CVY__OPEN) return owed_while_closing();
     owes(d.write_state != CVY_WRITE_ERROR);
     owes(d.t->waiting || !cvy_transport_queued(d.t));
-    owes(d.c->above == d.c->told_above && !d.c->owe_pair);
+    owes(cvy__conveyor_is_above(d.c) == d.c->told_above && !d.c->owe_pair);
     owes(d.suspended == d.told_no && d.suspended == d.c->told_above);
     owes(d.tickets_done == d.tickets_made || d.tickets[d.tickets_done] > stats().bytes_written);
     owes(of(d.tap)->active && of(d.sink)->active);
