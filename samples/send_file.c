@@ -1,7 +1,7 @@
 /*
  * send_file: streaming under back-pressure. It sends while the connection takes bytes (cvy_ctx_writable) and goes on when told that
  * it takes more (on_outbound_resume), so a file of any size passes through a few hundred KiB of memory. What an echo server sends
- * back is compared with the file as it arrives.
+ * back is compared with the file as it arrives. The file itself is in send_file_source.c, what is shown in send_file_progress.c.
  *
  *   echo_server --listen tcp://127.0.0.1:7000 --framing u32be &
  *   send_file --connect tcp://127.0.0.1:7000 --framing u32be FILE
@@ -9,35 +9,23 @@
  * shows the progress, then bytes, frames, seconds, MB/s and the frames' round-trip times. Status 0: every byte came back.
  */
 #include "common.h"
+#include "send_file_progress.h"
+#include "send_file_source.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/stat.h>
 #include <uv.h>
 
 #define USAGE "send_file --connect URI [--framing none|u32be] [--chunk BYTES] [--connections N] FILE"
 
-#define BLOCK_BYTES ((size_t)65536)
-
-/* Round-trip times in microseconds: 32 buckets for every power of two, so 3 % exact, in fixed memory. */
-#define SUB_BUCKETS 32
-#define BUCKETS     (SUB_BUCKETS * 32)
-
 typedef struct run {
-    const char *connect, *path;
+    const char *connect;
     int framed;
     int64_t chunk, connections;
-    uv_file file;
-    int64_t size;
     cvy_loop_t *loop;
-    cvy_timer_t ticker;
-    bool terminal;                       /* stderr is one: the bar goes there, so that the summary can go elsewhere */
-    int64_t back, frames;                /* of all connections */
     int64_t connected, completed, ended; /* connections */
-    uint64_t started_at, completed_at;
-    uint32_t times[BUCKETS];
-    char block[BLOCK_BYTES]; /* of the file, to compare with */
+    source_t source;
+    progress_t progress;
 } run_t;
 
 /* The state of the stage: one connection. */
@@ -45,34 +33,9 @@ typedef struct stream {
     run_t *run;
     cvy_buf_t ahead;    /* read from the file, not yet sent */
     int64_t sent, back; /* bytes */
-    int64_t marked;     /* one frame at a time is timed: where it ends, 0: none is */
-    uint64_t marked_at;
+    round_trip_t timed;
     bool completed, failed;
 } stream_t;
-
-static int bucket_of(uint64_t us)
-{
-    int shift = 0;
-    while (us >> shift >= UINT64_C(2) * SUB_BUCKETS)
-        shift++;
-    int index = SUB_BUCKETS * shift + (int)(us >> shift);
-    return index < BUCKETS ? index : BUCKETS - 1;
-}
-
-static double percentile_ms(const run_t *run, double share)
-{
-    uint64_t total = 0, below = 0;
-    int i = 0;
-    for (i = 0; i < BUCKETS; i++)
-        total += run->times[i];
-    for (i = 0; i < BUCKETS - 1; i++) {
-        below += run->times[i];
-        if (below && (double)below >= share * (double)total) break;
-    }
-    if (!below) return 0;
-    int shift = i < 2 * SUB_BUCKETS ? 0 : i / SUB_BUCKETS - 1;
-    return (double)((uint64_t)(i - SUB_BUCKETS * shift) << shift) / 1000.0;
-}
 
 static void fail(cvy_ctx_t *ctx, const char *why)
 {
@@ -82,49 +45,22 @@ static void fail(cvy_ctx_t *ctx, const char *why)
     cvy_transport_close(cvy_ctx_transport(ctx), CVY_CLOSE_RESET);
 }
 
-/* The file is read where it is needed, without waiting for a callback: this program has nothing else to do meanwhile. */
-static int64_t read_file(const run_t *run, uv_buf_t into, int64_t at)
-{
-    uv_fs_t req;
-    int64_t n = uv_fs_read(NULL, &req, run->file, &into, 1, at, NULL);
-    uv_fs_req_cleanup(&req);
-    return n;
-}
-
-/* Reads ahead until n bytes can be sent. */
-static int read_ahead(stream_t *s, size_t n)
-{
-    while (cvy_buf_len(&s->ahead) < n) {
-        uv_buf_t room;
-        int err = cvy_buf_reserve(&s->ahead, BLOCK_BYTES);
-        if (err) return err;
-        cvy_buf_tail_views(&s->ahead, &room, 1);
-        int64_t got = read_file(s->run, room, s->sent + (int64_t)cvy_buf_len(&s->ahead));
-        if (got <= 0) return got < 0 ? (int)got : UV_EOF;
-        cvy_buf_commit(&s->ahead, (size_t)got);
-    }
-    return 0;
-}
-
 static void send_more(cvy_ctx_t *ctx)
 {
     stream_t *s = cvy_ctx_state(ctx);
     const run_t *run = s->run;
-    while (s->sent < run->size && cvy_ctx_writable(ctx)) {
-        int64_t left = run->size - s->sent;
+    while (s->sent < run->source.size && cvy_ctx_writable(ctx)) {
+        int64_t left = run->source.size - s->sent;
         size_t n = (size_t)(run->chunk < left ? run->chunk : left);
         cvy_buf_t chunk;
-        int err = read_ahead(s, n);
+        int err = source_read_ahead(&run->source, &s->ahead, s->sent, n);
         if (!err) err = cvy_buf_split(&chunk, &s->ahead, n);
         if (err) {
             fail(ctx, uv_strerror(err));
             return;
         }
         s->sent += (int64_t)n;
-        if (!s->marked) {
-            s->marked = s->sent;
-            s->marked_at = uv_hrtime();
-        }
+        progress_sent(&s->timed, s->sent);
         err = cvy_fire_outbound_bytes(ctx, &chunk);
         cvy_buf_fini(&chunk);
         if (err && err != UV_EAGAIN) return; /* closing */
@@ -135,9 +71,9 @@ static void send_more(cvy_ctx_t *ctx)
 static void complete(cvy_ctx_t *ctx)
 {
     stream_t *s = cvy_ctx_state(ctx);
+    run_t *run = s->run;
     s->completed = true;
-    s->run->completed++;
-    s->run->completed_at = uv_hrtime();
+    if (++run->completed == run->connections) run->progress.ended_at = uv_hrtime();
     cvy_fire_outbound_close(ctx, &(cvy_close_t){ .verb = CVY_CLOSE_GRACEFUL });
 }
 
@@ -145,57 +81,27 @@ static int on_active(cvy_ctx_t *ctx)
 {
     const stream_t *s = cvy_ctx_state(ctx);
     send_more(ctx);
-    if (s->run->size == 0) complete(ctx);
+    if (s->run->source.size == 0) complete(ctx);
     return 0;
-}
-
-/* Compares bytes with the file; answers whether they are the same. */
-static bool compare(cvy_ctx_t *ctx, cvy_buf_t *bytes)
-{
-    stream_t *s = cvy_ctx_state(ctx);
-    run_t *run = s->run;
-    uv_buf_t view;
-    while (cvy_buf_views(bytes, &view, 1)) {
-        int64_t n =
-            read_file(run, uv_buf_init(run->block, view.len < BLOCK_BYTES ? (unsigned)view.len : BLOCK_BYTES), s->back);
-        if (n <= 0) {
-            fail(ctx, n < 0 ? uv_strerror((int)n) : "more came back than was sent");
-            return false;
-        }
-        if (memcmp(view.base, run->block, (size_t)n) != 0) {
-            char why[80];
-            int64_t at = 0;
-            while (view.base[at] == run->block[at])
-                at++;
-            snprintf(why, sizeof why, "byte %" PRId64 " came back as 0x%02x, was sent as 0x%02x", s->back + at,
-                     (unsigned)(unsigned char)view.base[at], (unsigned)(unsigned char)run->block[at]);
-            fail(ctx, why);
-            return false;
-        }
-        s->back += n;
-        run->back += n;
-        cvy_buf_advance(bytes, (size_t)n);
-    }
-    return true;
 }
 
 static void on_bytes(cvy_ctx_t *ctx, cvy_buf_t *bytes)
 {
     stream_t *s = cvy_ctx_state(ctx);
     run_t *run = s->run;
-    int64_t left = run->size - s->back;
-    if (run->framed && (int64_t)cvy_buf_len(bytes) != (run->chunk < left ? run->chunk : left)) {
-        fail(ctx, "a frame came back with another length");
+    int64_t before = s->back, size = run->source.size;
+    int64_t expected = run->chunk < size - before ? run->chunk : size - before;
+    bool other_length = run->framed && (int64_t)cvy_buf_len(bytes) != expected;
+    const char *wrong =
+        other_length ? "a frame came back with another length" : source_compare(&run->source, bytes, &s->back);
+    run->progress.back += s->back - before;
+    if (wrong) {
+        fail(ctx, wrong);
         return;
     }
-    int64_t frames_before = s->back / run->chunk;
-    if (!compare(ctx, bytes)) return;
-    run->frames += s->back / run->chunk - frames_before + (s->back == run->size && s->back % run->chunk);
-    if (s->marked && s->back >= s->marked) {
-        run->times[bucket_of((uv_hrtime() - s->marked_at) / 1000)]++;
-        s->marked = 0;
-    }
-    if (s->back == run->size) complete(ctx);
+    run->progress.frames += s->back / run->chunk - before / run->chunk + (s->back == size && size % run->chunk);
+    progress_back(&run->progress, &s->timed, s->back);
+    if (s->back == size) complete(ctx);
 }
 
 static void on_error(cvy_ctx_t *ctx, const cvy_error_t *err)
@@ -210,7 +116,7 @@ static void on_removed(cvy_ctx_t *ctx)
     stream_t *s = cvy_ctx_state(ctx);
     if (!s->completed && !s->failed)
         fprintf(stderr, "send_file: %s: closed after %" PRId64 " of %" PRId64 " bytes\n", s->run->connect, s->back,
-                s->run->size);
+                s->run->source.size);
     cvy_buf_fini(&s->ahead);
 }
 
@@ -240,25 +146,10 @@ static int init(cvy_conveyor_t *c, void *arg)
     return err ? err : cvy_conveyor_add_last(c, &streamer, &run, NULL);
 }
 
-static void show_progress(cvy_timer_t *ticker)
-{
-    const run_t *run = ticker->arg;
-    double total = (double)run->size * (double)run->connections, back = (double)run->back;
-    double seconds = (double)(uv_hrtime() - run->started_at) / 1e9;
-    int percent = total > 0 ? (int)(100 * back / total) : 100;
-    if (run->terminal)
-        fprintf(stderr, "\r[%.*s%*s] %3d %% %8.1f MB/s", percent / 4, "#########################", 25 - percent / 4, "",
-                percent, back / 1e6 / seconds);
-    else
-        printf("%d %%, %.1f of %.1f MB\n", percent, back / 1e6, total / 1e6);
-    fflush(stdout);
-    cvy_timer_start(ticker, run->terminal ? 100 : 1000);
-}
-
 static void one_ended(run_t *run)
 {
     if (++run->ended < run->connections) return;
-    cvy_timer_stop(&run->ticker);
+    progress_stop(&run->progress);
     cvy_loop_stop(run->loop);
 }
 
@@ -306,74 +197,39 @@ static int dial(run_t *run)
     return err;
 }
 
-static int open_file(run_t *run)
-{
-    uv_fs_t req;
-    /* Not to wait for whoever may open the other end of a named pipe. */
-    int err = run->file = uv_fs_open(NULL, &req, run->path, UV_FS_O_RDONLY | UV_FS_O_NONBLOCK, 0, NULL);
-    uv_fs_req_cleanup(&req);
-    if (err < 0) return err;
-    err = uv_fs_fstat(NULL, &req, run->file, NULL);
-    if (!err && (req.statbuf.st_mode & S_IFMT) != S_IFREG) err = UV_EINVAL;
-    if (!err) run->size = (int64_t)req.statbuf.st_size;
-    uv_fs_req_cleanup(&req);
-    return err;
-}
-
-static void close_file(run_t *run)
-{
-    uv_fs_t req;
-    if (run->file >= 0) uv_fs_close(NULL, &req, run->file, NULL);
-}
-
-static void show_summary(const run_t *run)
-{
-    uint64_t ended_at = run->completed == run->connections ? run->completed_at : uv_hrtime();
-    double seconds = (double)(ended_at - run->started_at) / 1e9;
-    if (run->terminal) fprintf(stderr, "\r%60s\r", "");
-    printf("bytes     %12" PRId64 "\n", run->back);
-    printf("frames    %12" PRId64 "\n", run->frames);
-    printf("seconds   %12.3f\n", seconds);
-    printf("MB/s      %12.1f\n", seconds > 0 ? (double)run->back / 1e6 / seconds : 0);
-    printf("p50 ms    %12.3f\n", percentile_ms(run, 0.50));
-    printf("p99 ms    %12.3f\n", percentile_ms(run, 0.99));
-}
-
 int main(int argc, char **argv)
 {
-    static run_t run = { .chunk = BLOCK_BYTES, .connections = 1, .file = -1 };
-    run.path = parse_options(argc, argv, USAGE, "FILE",
-                             (option_t[]){
-                                 { .name = "--connect", .text = &run.connect },
-                                 { .name = "--framing", .choice = &run.framed, .choices = "none|u32be" },
-                                 { .name = "--chunk", .number = &run.chunk, .min = 1, .max = 16 << 20 },
-                                 { .name = "--connections", .number = &run.connections, .min = 1, .max = 10000 },
-                                 { 0 },
-                             });
+    static run_t run = { .chunk = BLOCK_BYTES, .connections = 1 };
+    const char *path =
+        parse_options(argc, argv, USAGE, "FILE",
+                      (option_t[]){
+                          { .name = "--connect", .text = &run.connect },
+                          { .name = "--framing", .choice = &run.framed, .choices = "none|u32be" },
+                          { .name = "--chunk", .number = &run.chunk, .min = 1, .max = 16 << 20 },
+                          { .name = "--connections", .number = &run.connections, .min = 1, .max = 10000 },
+                          { 0 },
+                      });
     if (!run.connect) wrong_usage(USAGE, "--connect", "is missing");
 
     use_best_allocator();
-    int err = open_file(&run);
+    int err = source_open(&run.source, path);
     if (!err) err = cvy_loop_new(&run.loop, NULL);
     if (err) {
         const char *rule = err == UV_EINVAL ? "not a regular file" : uv_strerror(err);
-        fprintf(stderr, "send_file: %s: %s (%s)\n", run.path, rule, uv_err_name(err));
-        close_file(&run);
+        fprintf(stderr, "send_file: %s: %s (%s)\n", path, rule, uv_err_name(err));
+        source_close(&run.source);
         return 1;
     }
-    run.terminal = uv_guess_handle(2) == UV_TTY;
-    run.started_at = uv_hrtime();
-    cvy_timer_init(&run.ticker, run.loop, show_progress, &run);
-    cvy_timer_start(&run.ticker, run.terminal ? 100 : 1000);
+    progress_start(&run.progress, run.loop, (double)run.source.size * (double)run.connections);
     for (int64_t i = 0; i < run.connections && !err; i++)
         err = dial(&run);
     if (err) {
-        cvy_timer_stop(&run.ticker);
+        progress_stop(&run.progress);
         cvy_loop_stop(run.loop);
     }
     cvy_loop_run(run.loop);
     cvy_loop_unref(run.loop);
-    close_file(&run);
-    if (run.connected) show_summary(&run);
+    source_close(&run.source);
+    if (run.connected) progress_summary(&run.progress);
     return run.completed == run.connections ? 0 : 1;
 }
