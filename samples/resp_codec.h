@@ -1,5 +1,5 @@
 /*
- * The Redis protocol as a stage: bytes in, events out. See resp_server.c.
+ * The Redis protocol: commands come in as events of a stage (resp_decoder.c), replies go out as bytes (resp_encoder.c). See resp_server.c.
  */
 #ifndef SAMPLES_RESP_CODEC_H
 #define SAMPLES_RESP_CODEC_H

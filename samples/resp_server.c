@@ -1,5 +1,5 @@
 /*
- * resp_server: a protocol of the real world in two stages. The decoder (resp_codec.c) turns bytes into events of type resp_command,
+ * resp_server: a protocol of the real world in two stages. The decoder (resp_decoder.c) turns bytes into events of type resp_command,
  * the application stage below answers each. Nobody buffers replies: what is fired during one turn of the loop leaves in one write,
  * so a pipeline of a hundred commands costs one read and one write.
  *
