@@ -1,6 +1,6 @@
 /*
- * The driver of the Redis decoder (samples/resp_decoder.c). Its oracle reads whole commands off the array, in the words of the protocol:
- * "*N\r\n" and N times "$L\r\n" and L bytes and "\r\n", or a line of words.
+ * The driver of the Redis decoder (samples/resp_decoder.c, resp_parser.c). Its oracle reads whole commands off the array, in the words
+ * of the protocol: "*N\r\n" and N times "$L\r\n" and L bytes and "\r\n", or a line of words.
  */
 #include <string.h>
 
