@@ -34,8 +34,6 @@ static inline resp_text_t resp_arg(const resp_command_t *command, size_t i)
     return text;
 }
 
-/** Case does not matter; name is in lower case. */
-bool resp_is(resp_text_t text, const char *name);
 /** A whole number, nothing around it. */
 bool resp_number(resp_text_t text, int64_t *out);
 

@@ -12,17 +12,6 @@
 
 #define LENGTH_LINE_MAX 32 /* "*1024", "$16777216" */
 
-bool resp_is(resp_text_t text, const char *name)
-{
-    for (size_t i = 0; i < text.n; i++) {
-        char c = text.bytes[i];
-        if (c >= 'A' && c <= 'Z') c = (char)(c - 'A' + 'a');
-        if (c != name[i]) return false; /* also at the end of name: no argument that matches holds a zero byte there */
-        if (c == '\0') return false;
-    }
-    return name[text.n] == '\0';
-}
-
 bool resp_number(resp_text_t text, int64_t *out)
 {
     char digits[24] = { 0 };
