@@ -15,6 +15,15 @@ static inline void cvy__buf_done(cvy_buf_t *b)
     if (b->len || b->spare) cvy_buf_fini(b);
 }
 
+/* All of b where it is one view of at most most bytes, as what is flushed mostly is. */
+static inline bool cvy__buf_one_view(const cvy_buf_t *b, size_t most, uv_buf_t *out)
+{
+    const cvy_view_t *v = b->head;
+    if (!v || v->next || v->len > most) return false;
+    *out = uv_buf_init((char *)v->data, (unsigned)v->len);
+    return true;
+}
+
 /* Whether the first n bytes lie in one piece: at b->head->data. */
 static inline bool cvy__buf_has_front(const cvy_buf_t *b, size_t n)
 {

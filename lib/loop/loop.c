@@ -139,38 +139,33 @@ static void run_one(cvy__link_t *list)
     work->run(work);
 }
 
+/* Runs what waits in list, and not what that puts there. */
+static void run_batch(cvy__link_t *list)
+{
+    if (cvy__link_alone(list)) return;
+    if (list->next == list->prev) { /* one, as mostly where few connections are busy */
+        run_one(list);
+        return;
+    }
+    cvy__link_t batch;
+    cvy__link_init(&batch);
+    cvy__link_splice(&batch, list);
+    while (!cvy__link_alone(&batch))
+        run_one(&batch);
+}
+
 /* Runs the work that waits, and what that defers. */
 static void run_work(cvy_loop_t *loop)
 {
-    for (int pass = 0; pass < PASSES && !cvy__link_alone(&loop->work); pass++) {
-        cvy__link_t batch;
-        cvy__link_init(&batch);
-        cvy__link_splice(&batch, &loop->work);
-        while (!cvy__link_alone(&batch))
-            run_one(&batch);
-    }
+    for (int pass = 0; pass < PASSES && !cvy__link_alone(&loop->work); pass++)
+        run_batch(&loop->work);
 }
 
-/* Runs the flushes that wait, and not those that they defer. */
 static void run_flushes(cvy_loop_t *loop)
 {
     loop->flush_bytes = 0;
     loop->flush_count = 0;
-    cvy__link_t batch;
-    cvy__link_init(&batch);
-    cvy__link_splice(&batch, &loop->flush);
-    while (!cvy__link_alone(&batch))
-        run_one(&batch);
-}
-
-/* Runs what waited for this turn's end, and not what that puts off to the next one's. */
-static void run_turn(cvy_loop_t *loop)
-{
-    cvy__link_t batch;
-    cvy__link_init(&batch);
-    cvy__link_splice(&batch, &loop->turn);
-    while (!cvy__link_alone(&batch))
-        run_one(&batch);
+    run_batch(&loop->flush);
 }
 
 static bool deferred(const cvy_loop_t *loop)
@@ -219,7 +214,8 @@ void cvy__loop_settle(cvy_loop_t *loop)
     }
     loop->root = 1;
     loop->settling = true;
-    run_turn(loop);
+    run_batch(&loop->turn);
+
     for (int pass = 0; pass < PASSES && deferred(loop); pass++) {
         run_work(loop);
         run_flushes(loop);
@@ -395,9 +391,10 @@ void cvy__loop_intake(cvy_loop_t *loop)
 
 bool cvy__loop_calm(cvy_loop_t *loop)
 {
+    /* A settle has just run: what it left it has kicked for. Within a callback of ours it has not. */
+    if (loop->kicked || loop->root || !cvy__posts_calm(&loop->posts)) return false;
     uint64_t next = cvy__wheel_next(&loop->wheel);
-    return cvy__posts_calm(&loop->posts) && !loop->kicked && next == loop->armed && !waits_for_settle(loop) &&
-           (next == CVY__NEVER || next > cvy_loop_now(loop));
+    return next == loop->armed && (next == CVY__NEVER || next > cvy_loop_now(loop));
 }
 
 bool cvy__loop_busy(cvy_loop_t *loop)

@@ -112,7 +112,8 @@ static int run(cvy_ctx_t *ctx, cvy__decoder_t *d)
     int stop = 0, err = 0;
     d->flags |= RUNNING;
     if (d->ops->burst) stop = d->ops->burst(ctx, d, &moved);
-    while (!stop && !(err = d->ops->next(d, &cut, &fault))) {
+    if (moved && !stop && !cvy_buf_len(&d->held)) err = UV_EAGAIN; /* mostly all of it was whole frames */
+    while (!stop && !err && !(err = d->ops->next(d, &cut, &fault))) {
         moved = true;
         stop = emit(ctx, d, &cut);
     }

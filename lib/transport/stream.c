@@ -13,6 +13,8 @@
 
 #include "base/memory.h"
 #include "base/system.h"
+#include "buf/quick.h"
+
 #include "transport/socket_opts.h"
 
 /* Requests a loop keeps for the next write: more connections than that are rarely stalled at once. About 200 bytes each. */
@@ -288,7 +290,11 @@ int cvy__stream_write(cvy_transport_t *t, const cvy_buf_t *out)
     size_t bytes;
     int taken = UV_EAGAIN;
     if (limits->try_views && !s->full) {
-        unsigned n = gather(out, views, at_most(limits->try_views, TRY_VIEWS), limits->bytes, &bytes);
+        unsigned n = 1;
+        if (cvy__buf_one_view(out, limits->bytes, views))
+            bytes = views->len;
+        else
+            n = gather(out, views, at_most(limits->try_views, TRY_VIEWS), limits->bytes, &bytes);
         taken = cvy__stream_try_write(&s->uv.stream, s->fd, views, n);
         if (taken > 0) s->full = (size_t)taken < bytes;
     }
