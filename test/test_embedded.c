@@ -268,6 +268,25 @@ START_TEST(a_timer_that_starts_itself_at_once_does_not_hold_the_clock)
 }
 END_TEST
 
+static uint64_t runs;
+
+static void post_again(cvy_task_t *task, int status)
+{
+    if (++runs == 20000000) ck_abort_msg("it holds the clock");
+    if (!status) cvy_loop_post(cvy_embedded_loop(e), task);
+}
+
+/* T15, R9 */
+START_TEST(nor_does_a_task_that_posts_itself_again)
+{
+    static cvy_task_t task = { .run = post_again };
+    open_with(NULL);
+    ck_assert_int_eq(cvy_loop_post(cvy_embedded_loop(e), &task), 0);
+    later(3);
+    ck_assert_uint_eq(cvy_loop_now(cvy_embedded_loop(e)), 3);
+}
+END_TEST
+
 static void count_post(void *arg, int status)
 {
     recorder_line(&notes, "post %s %s", (const char *)arg, status ? uv_err_name(status) : "0");
@@ -327,7 +346,8 @@ int main(void)
                     connecting_ends_once_either_way));
     fixed(ADD_TESTS(suite, "time", calls_inside_a_callback_leave_the_turns_to_the_outermost,
                     time_moves_by_call_and_stops_at_each_timer, what_a_timer_lets_in_is_read_at_its_time,
-                    a_timer_that_starts_itself_at_once_does_not_hold_the_clock, posts_run_when_the_clock_is_moved,
+                    a_timer_that_starts_itself_at_once_does_not_hold_the_clock, nor_does_a_task_that_posts_itself_again,
+                    posts_run_when_the_clock_is_moved,
                     memory_that_ends_in_the_embedded_itself_is_an_error_of_its_calls));
     return test_run(suite);
 }

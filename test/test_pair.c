@@ -2,6 +2,8 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include <uv.h>
+
 #include "base/memory.h"
 #include "support.h"
 #include "transport/pair.h"
@@ -248,11 +250,84 @@ START_TEST(an_init_that_refuses)
 }
 END_TEST
 
+static int close_now(cvy_ctx_t *ctx)
+{
+    cvy_transport_close(cvy_ctx_transport(ctx), CVY_CLOSE_NOW);
+    return 0;
+}
+
+static const cvy_stage_t closer = { .name = "closer", .on_active = close_now };
+
+static int init_closer(cvy_conveyor_t *c, void *arg)
+{
+    cvy_transport_on_shutdown_completed(cvy_conveyor_transport(c), on_gone, arg);
+    return cvy_conveyor_add_last(c, &closer, NULL, NULL);
+}
+
+/* E6, T16: no teardown inside the call: what it answers with 0 is there when it returns. */
+START_TEST(closing_in_active_ends_nothing_inside_the_call)
+{
+    end_t e = { .loop = wire_new_loop(), .cause = 1 };
+    cvy_pair_end_t first = { e.loop, NULL, init_closer, &e }, second = { e.loop, NULL, NULL, NULL };
+    cvy_transport_t *t;
+    ck_assert_int_eq(cvy_transport_pair(&first, &second, &t), 0);
+    ck_assert_int_eq(atomic_load(&e.cause), 1);
+    cvy_transport_ref(t);
+    while (atomic_load(&e.cause) == 1)
+        cvy_loop_turn(e.loop, 5);
+    ck_assert(cvy_transport_closing(t));
+    cvy_transport_unref(t);
+    wire_end_loop(e.loop);
+}
+END_TEST
+
+/* Opens both ends, whose active writes. */
+static void prepare_opens(uv_prepare_t *h)
+{
+    end_t *ends = h->data;
+    if (!ends) return;
+    cvy_pair_end_t first = { ends[0].loop, NULL, init_end, &ends[0] };
+    cvy_pair_end_t second = { ends[1].loop, NULL, init_end, &ends[1] };
+    cvy_transport_t *t;
+    uv_prepare_stop(h);
+    ck_assert_int_eq(cvy_transport_pair(&first, &second, &t), 0);
+    ck_assert_int_eq(uv_backend_timeout(h->loop), 0); /* it does not wait with that undone */
+}
+
+/* R7: the application's prepare, started before ours, is the last that runs before the wait. */
+START_TEST(what_is_opened_last_thing_before_the_wait_is_not_left_lying)
+{
+    uv_loop_t uv;
+    uv_prepare_t prepare;
+    cvy_loop_t *loop;
+    ck_assert_int_eq(uv_loop_init(&uv), 0);
+    uv_prepare_init(&uv, &prepare);
+    prepare.data = NULL;
+    uv_prepare_start(&prepare, prepare_opens);
+    ck_assert_int_eq(cvy_loop_attach(&loop, &uv, NULL), 0);
+    uv_run(&uv, UV_RUN_NOWAIT); /* libuv says how long it would wait once it has told the system of all it watches */
+    end_t ends[2] = { { .loop = loop, .total = 1000, .cause = 1 }, { .loop = loop, .total = 1000, .cause = 1 } };
+    prepare.data = ends;
+    uv_run(&uv, UV_RUN_DEFAULT); /* until both have sent all and ended */
+    for (int i = 0; i < 2; i++) {
+        ck_assert_uint_eq(ends[i].received, 1000);
+        ck_assert_int_eq(atomic_load(&ends[i].cause), 0);
+    }
+    uv_close((uv_handle_t *)&prepare, NULL);
+    ck_assert_int_eq(cvy_loop_detach(loop, CVY_DETACH_IF_IDLE, NULL, NULL), 0);
+    uv_run(&uv, UV_RUN_DEFAULT);
+    ck_assert_int_eq(uv_loop_close(&uv), 0);
+    cvy_loop_unref(loop);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("pair");
     ADD_TESTS(suite, "threads", bytes_cross_threads_intact, letting_go_of_a_loop_closes_what_is_open_on_it,
               a_loop_that_ends_is_a_peer_that_went);
-    ADD_TESTS(suite, "link", the_link_is_bounded, an_abandoned_side_is_a_reset, an_init_that_refuses);
+    ADD_TESTS(suite, "link", the_link_is_bounded, an_abandoned_side_is_a_reset, an_init_that_refuses,
+              closing_in_active_ends_nothing_inside_the_call,
+              what_is_opened_last_thing_before_the_wait_is_not_left_lying);
     return test_run(suite);
 }

@@ -138,6 +138,28 @@ START_TEST(a_closed_pool_is_not_adopted)
 }
 END_TEST
 
+/* B1: one piece of what outlives its pool has the room that it needs, whatever the pool's small segments held */
+START_TEST(a_closed_pool_s_sizes_do_not_count)
+{
+    static const uint8_t bytes[3000];
+    const uint8_t *piece;
+    new_pool((cvy_pool_opts_t){ .small_bytes = 8192 });
+    cvy_buf_t b = CVY_BUF_INIT, other = { .pool = pool }; /* b takes from the pool of what joins it */
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(cvy_buf_append(&other, bytes, sizeof bytes / 2), 0);
+        ck_assert_int_eq(cvy_buf_append_buf(&b, &other), 0);
+    }
+    ck_assert_uint_eq(cvy_buf_view_count(&b), 2);
+    cvy_pool_free(pool);
+    ck_assert_int_eq(cvy_buf_pullup(&b, sizeof bytes, &piece), 0);
+    ck_assert_uint_ge(cvy__segment_capacity(b.head->segment), sizeof bytes);
+    ck_assert_mem_eq(piece, bytes, sizeof bytes);
+    cvy_buf_fini(&b);
+    ck_assert_uint_eq(memory.live, 0);
+    ck_assert_uint_eq(cvy_pool_live(NULL), 0);
+}
+END_TEST
+
 START_TEST(malloc_aligns_as_it_is_asked)
 {
     const cvy_alloc_t *a = cvy_alloc_malloc();
@@ -396,9 +418,10 @@ int main(void)
     Suite *suite = suite_create("pool");
     ADD_TESTS(suite, "pool", sizes_below_64_bytes_are_refused, a_pool_without_memory_is_not_made,
               freed_segments_and_nodes_serve_the_next_taker, a_pool_keeps_no_more_than_its_limit,
-              a_buffer_outlives_its_pool, a_closed_pool_is_not_adopted, malloc_aligns_as_it_is_asked,
-              the_default_allocator_can_be_set_and_set_back, counts_are_plain_until_a_buffer_is_handed_over,
-              the_node_of_a_segment_that_crossed_serves_nobody, what_comes_back_from_other_threads_is_limited_too);
+              a_buffer_outlives_its_pool, a_closed_pool_is_not_adopted, a_closed_pool_s_sizes_do_not_count,
+              malloc_aligns_as_it_is_asked, the_default_allocator_can_be_set_and_set_back,
+              counts_are_plain_until_a_buffer_is_handed_over, the_node_of_a_segment_that_crossed_serves_nobody,
+              what_comes_back_from_other_threads_is_limited_too);
     TCase *threads = ADD_TESTS(suite, "threads", a_pool_may_go_while_its_segments_come_back,
                                foreign_memory_is_freed_by_the_last_thread);
     tcase_add_loop_test(threads, shared_segments_are_released_by_whichever_thread_is_last, 0, 2);

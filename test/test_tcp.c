@@ -36,7 +36,11 @@ static int linger_of(wire_end_t *end)
 {
     struct linger value = { 0 };
     socklen_t n = sizeof value;
+#ifdef SO_LINGER_SEC
+    ck_assert(!getsockopt(fd_of(end), SOL_SOCKET, SO_LINGER_SEC, (void *)&value, &n));
+#else
     ck_assert(!getsockopt(fd_of(end), SOL_SOCKET, SO_LINGER, (void *)&value, &n));
+#endif
     return value.l_onoff ? (int)value.l_linger : -1;
 }
 
@@ -195,6 +199,31 @@ START_TEST(what_the_peer_said_before_its_reset_is_read_though_our_write_fails_fi
 }
 END_TEST
 
+static uint8_t large[8 << 20];
+
+/* T10, M6: what the peer takes of one large view counts as it goes, and not when all of it has gone: who takes it slowly is no stall. */
+START_TEST(a_large_view_makes_progress_piece_by_piece)
+{
+    enum { STEP = 1 << 20, UNDER_WAY = 256 * 1024 };
+    wire_t w;
+    cvy_buf_t b;
+    cvy_transport_stats_t stats;
+    wire_init(&w, WIRE_TCP);
+    w.a.opts = (cvy_transport_opts_t){ .high_bytes = CVY_OFF, .send_buffer = 65536 };
+    w.b.opts = (cvy_transport_opts_t){ .read_budget = 1, .receive_buffer = 65536 };
+    ck_assert_int_eq(wire_open(&w, NULL), 0);
+    cvy_buf_init(&b, cvy_loop_pool(w.a.loop));
+    ck_assert_int_eq(cvy_buf_wrap(&b, large, sizeof large, NULL, NULL), 0);
+    ck_assert_int_eq(cvy_transport_write(w.a.t, &b), 0);
+    for (uint64_t read = STEP; read <= sizeof large; read += STEP) {
+        WIRE_UNTIL(&w, w.b.r.bytes >= read);
+        cvy_transport_stats(w.a.t, &stats);
+        ck_assert_uint_ge(stats.bytes_written + UNDER_WAY, w.b.r.bytes);
+    }
+    wire_fini(&w);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("tcp");
@@ -203,6 +232,7 @@ int main(void)
     ADD_TESTS(suite, "ends", a_probe_consumes_nothing, reset_while_our_end_is_under_way_is_a_reset,
               an_end_of_ours_without_memory_fails_the_connection,
               what_the_peer_said_before_its_reset_is_read_though_our_write_fails_first);
+    ADD_TESTS(suite, "writing", a_large_view_makes_progress_piece_by_piece);
     ADD_TESTS(suite, "loop", suspended_it_keeps_the_applications_loop_alive);
     return test_run(suite);
 }

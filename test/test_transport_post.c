@@ -2,6 +2,7 @@
 #include "support.h"
 
 #include <conveyor/adopt.h>
+#include <conveyor/cursor.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -366,11 +367,16 @@ START_TEST(a_post_after_stop_answers_eshutdown_and_keeps_nothing)
     cvy__slot_t *slot = cvy__slots_at(loop, id);
     cvy_pool_t *pool = cvy_loop_pool(loop);
     cvy_buf_t b;
+    cvy_cursor_t cursor;
+    size_t offset = 1;
     cvy_buf_init(&b, pool);
     cvy_buf_append(&b, "kept", 4);
+    cvy_cursor_init(&cursor, &b);
     ck_assert_int_eq(cvy_transport_post_write(loop, id, &b, on_posted, NULL), UV_ESHUTDOWN);
     ck_assert(cvy_buf_equal(&b, "kept", 4));
     ck_assert_ptr_eq(b.pool, pool);
+    ck_assert_int_eq(cvy_cursor_offset(&cursor, &offset), 0); /* untouched: B8 */
+    ck_assert_uint_eq(offset, 0);
     cvy_buf_fini(&b);
     ck_assert_uint_eq(atomic_load(&slot->posted), 0);
     ck_assert_int_eq(cvy_transport_post_close(loop, id, &now), UV_ESHUTDOWN);

@@ -21,6 +21,7 @@ typedef struct dial {
     bool reset;
     int init_answer;
     bool close_in_init;
+    cvy_close_verb_t verb;
 } dial_t;
 
 static int on_connect_writable(cvy_transport_t *t)
@@ -65,7 +66,7 @@ static int init(cvy_conveyor_t *c, void *arg)
     ck_assert_int_eq(d->told, 0); /* L2: init, then on_connected */
     d->t = cvy_conveyor_transport(c);
     cvy_transport_on_shutdown_completed(d->t, on_gone, d);
-    if (d->close_in_init) cvy_transport_close(d->t, CVY_CLOSE_RESET);
+    if (d->close_in_init) cvy_transport_close(d->t, d->verb);
     return d->init_answer;
 }
 
@@ -86,6 +87,7 @@ static void dial_init(dial_t *d)
                                     .on_connect_writable = on_connect_writable,
                                     .close = close_once };
     d->cause = 1;
+    d->verb = CVY_CLOSE_RESET;
 }
 
 static int open_on(dial_t *d, cvy_loop_t *loop, cvy_socket_t fd)
@@ -207,6 +209,24 @@ START_TEST(closing_inside_init_is_a_cancelled_call)
 }
 END_TEST
 
+/* adopt.h: gracefully too, also where init answers what that made of its next stage: nothing is done with the descriptor later. */
+START_TEST(closing_gracefully_inside_init_leaves_the_descriptor_at_once)
+{
+    for (int answer = UV_EPIPE, i = 0; i < 2; answer = 0, i++) {
+        dial_t d;
+        dial_init(&d);
+        d.ops.on_connect_writable = NULL;
+        d.close_in_init = true;
+        d.verb = CVY_CLOSE_GRACEFUL;
+        d.init_answer = answer;
+        ck_assert_int_eq(open_on(&d, loop, fds[0]), answer ? answer : UV_ECANCELED);
+        while (d.cause == 1)
+            cvy_loop_turn(loop, 100);
+        ck_assert_int_eq(d.closed, 0);
+    }
+}
+END_TEST
+
 /* The same after connecting: the descriptor is the transport's by then. */
 START_TEST(closing_inside_a_late_init_closes_the_descriptor)
 {
@@ -218,6 +238,36 @@ START_TEST(closing_inside_a_late_init_closes_the_descriptor)
         cvy_loop_turn(loop, 100);
     ck_assert_int_eq(d.closed, 1);
     ck_assert(d.reset);
+}
+END_TEST
+
+static int close_now(cvy_ctx_t *ctx)
+{
+    cvy_transport_close(cvy_ctx_transport(ctx), CVY_CLOSE_NOW);
+    return 0;
+}
+
+static int init_closer(cvy_conveyor_t *c, void *arg)
+{
+    static const cvy_stage_t closer = { .name = "closer", .on_active = close_now };
+    int err = init(c, arg);
+    return err ? err : cvy_conveyor_add_last(c, &closer, NULL, NULL);
+}
+
+/* E6, T16: no teardown inside the call: what it answers with 0 is there when it returns. */
+START_TEST(closing_in_active_ends_nothing_inside_the_call)
+{
+    dial_t d;
+    cvy_transport_t *t;
+    dial_init(&d);
+    d.ops.on_connect_writable = NULL;
+    cvy_watched_opts_t opts = { .ops = &d.ops, .fd = fds[0], .user = &d, .init = init_closer, .arg = &d };
+    ck_assert_int_eq(cvy_transport_watched(&t, loop, &opts), 0);
+    ck_assert_ptr_eq(d.t, t);
+    ck_assert_int_eq(d.cause, 1);
+    while (d.t)
+        cvy_loop_turn(loop, 100);
+    ck_assert_int_eq(d.closed, 1);
 }
 END_TEST
 
@@ -285,7 +335,8 @@ int main(void)
     TCase *tc = ADD_TESTS(
         suite, "watched", connecting_ends_when_the_kind_says_so, connecting_that_fails_is_told_once,
         an_init_that_fails_is_the_result, a_failed_call_leaves_the_descriptor, closing_inside_init_is_a_cancelled_call,
-        closing_inside_a_late_init_closes_the_descriptor, a_kind_without_an_end_of_stream_closes,
+        closing_gracefully_inside_init_leaves_the_descriptor_at_once, closing_inside_a_late_init_closes_the_descriptor,
+        closing_in_active_ends_nothing_inside_the_call, a_kind_without_an_end_of_stream_closes,
         ending_our_side_inside_the_flush_of_that_call_is_the_same_end, a_loop_that_ends_closes_what_is_connecting);
     tcase_add_checked_fixture(tc, set_up, tear_down);
     return test_run(suite);

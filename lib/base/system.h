@@ -48,9 +48,9 @@ int cvy__socket_probe(cvy_socket_t fd);
 
 /* How much is worth handing over in one go. */
 typedef struct cvy__write_limits {
-    size_t try_views; /* to cvy__stream_try_write; 0: it never takes anything */
-    size_t views;     /* to uv_write, which is to allocate nothing and to copy little */
-    size_t bytes;     /* to either */
+    size_t try_views, try_bytes; /* to cvy__stream_try_write; 0 views: it never takes anything */
+    size_t views;                /* to uv_write, which is to allocate nothing and to copy little */
+    size_t bytes;                /* likewise; it tells nothing until all of them are taken */
 } cvy__write_limits_t;
 const cvy__write_limits_t *cvy__write_limits(bool tcp);
 

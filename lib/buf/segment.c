@@ -87,6 +87,7 @@ cvy_segment_t *cvy__segment_own(cvy_pool_t *pool, size_t n)
 
 cvy_segment_t *cvy__segment_fit(cvy_pool_t *pool, size_t n)
 {
+    pool = open_pool(pool); /* the sizes of one that is closed are not those that there will be */
     size_t small = pool ? pool->size[CVY__SMALL] : CVY__SMALL_BYTES;
     return n <= small ? cvy__segment_take(pool, CVY__SMALL) : cvy__segment_own(pool, n);
 }

@@ -6,7 +6,7 @@
 
 #include "loop/loop.h"
 
-/* Timers that start themselves again without any delay must not hold the clock for ever. */
+/* Timers that start themselves again without any delay must not hold the clock for ever, nor tasks that post themselves again. */
 #define STANDSTILL 10000
 
 int cvy__loop_new_embedded(cvy_loop_t **out, const cvy_loop_opts_t *opts)
@@ -42,7 +42,7 @@ void cvy__loop_advance_embedded(cvy_loop_t *loop, uint64_t ms)
     uint64_t until = loop->now_ms + ms, next;
     int standing = 0;
     cvy__loop_settle(loop);
-    while (cvy__posts_waiting(loop) && !cvy__loop_ending(loop)) {
+    for (int i = 0; i < STANDSTILL && cvy__posts_waiting(loop) && !cvy__loop_ending(loop); i++) {
         cvy__posts_run(loop);
         cvy__loop_settle(loop);
     }

@@ -215,7 +215,6 @@ void cvy__loop_settle(cvy_loop_t *loop)
     loop->root = 1;
     loop->settling = true;
     run_batch(&loop->turn);
-
     for (int pass = 0; pass < PASSES && deferred(loop); pass++) {
         run_work(loop);
         run_flushes(loop);

@@ -62,10 +62,17 @@ void cvy__fd_release(cvy_socket_t fd, cvy__fd_kind_t kind)
     if (fd > STDERR_FILENO) close(fd);
 }
 
+/* macOS counts SO_LINGER in ticks of its clock, a hundredth of a second, and has another for seconds. */
+#ifdef SO_LINGER_SEC
+#define LINGER SO_LINGER_SEC
+#else
+#define LINGER SO_LINGER
+#endif
+
 int cvy__socket_linger(cvy_socket_t fd, int64_t seconds)
 {
     struct linger l = { .l_onoff = 1, .l_linger = seconds > INT_MAX ? INT_MAX : (int)seconds };
-    return setsockopt(fd, SOL_SOCKET, SO_LINGER, &l, sizeof l) ? translated() : 0;
+    return setsockopt(fd, SOL_SOCKET, LINGER, &l, sizeof l) ? translated() : 0;
 }
 
 int cvy__socket_user_timeout(cvy_socket_t fd, int64_t ms)
@@ -91,8 +98,11 @@ int cvy__socket_probe(cvy_socket_t fd)
 
 const cvy__write_limits_t *cvy__write_limits(bool tcp)
 {
-    /* uv_write copies up to 4 views without allocating. 1 GiB: results are ints, and macOS refuses 2 GB. */
-    static const cvy__write_limits_t limits = { .try_views = 256, .views = 4, .bytes = 1 << 30 };
+    /* uv_write copies up to 4 views without allocating. 1 GiB: results are ints, and macOS refuses 2 GB. 16 KiB: whoever takes them in less
+     * than the 30 s of a write stall is slow, and not dead; what the kernel takes beyond that is tried right behind them. */
+    static const cvy__write_limits_t limits = {
+        .try_views = 256, .try_bytes = 1 << 30, .views = 4, .bytes = 16 * 1024
+    };
     (void)tcp;
     return &limits;
 }

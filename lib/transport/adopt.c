@@ -57,10 +57,10 @@ int cvy_transport_adopt(cvy_transport_t **out, cvy_loop_t *loop, cvy_socket_t fd
     if (cvy__loop_ending(loop)) return UV_ESHUTDOWN;
     int err = cvy__fd_kind(fd, &kind);
     if (err) return err;
-    cvy__loop_enter(loop);
+    bool outermost = cvy__loop_hold(loop);
     err = make_stream(&s, loop, fd, kind);
     if (!err) err = make_transport(out, s, opts, init, arg);
     if (!err) cvy__fd_release(fd, kind);
-    cvy__loop_leave(loop);
+    if (outermost) cvy__loop_let_go(loop);
     return err;
 }

@@ -75,7 +75,7 @@ static int open_both(cvy_transport_t **out, opening_t *first, opening_t *second)
 {
     cvy__pair_link_t *link = first->link;
     cvy_loop_t *loop = first->loop;
-    cvy__loop_enter(loop);
+    bool outermost = cvy__loop_hold(loop);
     int err = open_side(out, link, 0, first);
     if (!err && second->loop == loop) {
         open_second(&second->task, 0);
@@ -84,7 +84,7 @@ static int open_both(cvy_transport_t **out, opening_t *first, opening_t *second)
         drop(second);
     }
     drop(first);
-    cvy__loop_leave(loop);
+    if (outermost) cvy__loop_let_go(loop);
     return err;
 }
 

@@ -85,6 +85,7 @@ int cvy_transport_post_write(cvy_loop_t *loop, cvy_transport_id_t id, cvy_buf_t 
     err = cvy_loop_post(loop, &p->task);
     if (err) {
         cvy_buf_take(b, &p->as.write.buf);
+        b->consumed -= n; /* it is where it was: so are cursors */
         cvy__slot_release(loop, id, n);
         free_post(p);
     }

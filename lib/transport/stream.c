@@ -291,10 +291,10 @@ int cvy__stream_write(cvy_transport_t *t, const cvy_buf_t *out)
     int taken = UV_EAGAIN;
     if (limits->try_views && !s->full) {
         unsigned n = 1;
-        if (cvy__buf_one_view(out, limits->bytes, views))
+        if (cvy__buf_one_view(out, limits->try_bytes, views))
             bytes = views->len;
         else
-            n = gather(out, views, at_most(limits->try_views, TRY_VIEWS), limits->bytes, &bytes);
+            n = gather(out, views, at_most(limits->try_views, TRY_VIEWS), limits->try_bytes, &bytes);
         taken = cvy__stream_try_write(&s->uv.stream, s->fd, views, n);
         if (taken > 0) s->full = (size_t)taken < bytes;
     }

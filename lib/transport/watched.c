@@ -280,16 +280,17 @@ int cvy_transport_watched(cvy_transport_t **out, cvy_loop_t *loop, const cvy_wat
     if (cvy__loop_own(loop)) return UV_EPERM;
     int err = cvy__shared_opts_new(&shared, opts->transport);
     if (err) return err;
-    cvy__loop_enter(loop);
+    bool outermost = cvy__loop_hold(loop);
     err = make(&w, loop, opts, shared);
     cvy__shared_opts_unref(shared);
     if (!err) {
         w->making = true;
         err = begin(w);
+        if (!err && cvy_transport_closing(&w->transport)) err = UV_ECANCELED;       /* by init, or by on_connected */
+        if (err) cvy__transport_close_with(&w->transport, CVY_CLOSE_NOW, 0, false); /* gracefully would take fd along */
         w->making = false;
-        if (!err && cvy_transport_closing(&w->transport)) err = UV_ECANCELED; /* by init, or by on_connected */
         if (!err) *out = &w->transport;
     }
-    cvy__loop_leave(loop);
+    if (outermost) cvy__loop_let_go(loop);
     return err;
 }

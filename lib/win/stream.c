@@ -98,7 +98,9 @@ int cvy__socket_probe(cvy_socket_t fd)
  */
 const cvy__write_limits_t *cvy__write_limits(bool tcp)
 {
-    static const cvy__write_limits_t sockets = { .try_views = 64, .views = 64, .bytes = 256 * 1024 };
+    static const cvy__write_limits_t sockets = {
+        .try_views = 64, .try_bytes = 256 * 1024, .views = 64, .bytes = 256 * 1024
+    };
     static const cvy__write_limits_t pipes = { .try_views = 0, .views = 64, .bytes = 256 * 1024 };
     return tcp ? &sockets : &pipes;
 }
