@@ -444,6 +444,66 @@ START_TEST(a_write_stall_ends_in_etimedout_and_progress_sets_it_back)
 }
 END_TEST
 
+static size_t under_way;
+
+static size_t count_unsent(const cvy_transport_t *unused)
+{
+    (void)unused;
+    return under_way;
+}
+
+/* From now on t's kind tells of 10 bytes under way. */
+static void tell_unsent(void)
+{
+    static cvy__kind_t kind; /* outlives t */
+    kind = *t->kind;
+    kind.unsent = count_unsent;
+    t->kind = &kind;
+    under_way = 10;
+}
+
+/* T10: a write that tells nothing before all of it has gone stalls when none of it has gone since somebody looked */
+START_TEST(a_part_of_a_write_under_way_is_progress)
+{
+    open_with(NULL);
+    tell_unsent();
+    cvy_embedded_block(e, true);
+    below(10);
+    turn();
+    later(20000);
+    under_way = 9;
+    later(20000);
+    ck_assert(open_still());
+    later(19999);
+    ck_assert(open_still());
+    later(1);
+    closed(false);
+    LOG("a: error ETIMEDOUT transport\na: inactive\na: removed\nend ETIMEDOUT\n");
+}
+END_TEST
+
+/* T8, T10: so is it behind the peer's end */
+START_TEST(a_part_of_a_write_under_way_puts_off_the_half_close_timeout)
+{
+    static cvy_transport_opts_t opts;
+    opts = half;
+    opts.write_stall_timeout_ms = CVY_OFF;
+    open_with(&opts);
+    tell_unsent();
+    cvy_embedded_block(e, true);
+    cvy_embedded_end(e);
+    below(10);
+    turn();
+    under_way = 9;
+    later(30000);
+    ck_assert(open_still());
+    later(29999);
+    ck_assert(open_still());
+    later(1);
+    closed(false);
+}
+END_TEST
+
 /* T10: an empty queue stalls nothing */
 START_TEST(no_stall_without_bytes_queued)
 {
@@ -745,9 +805,11 @@ int main(void)
                     a_reset_behind_the_end_of_the_stream_is_found_without_a_suspend,
                     fires_behind_our_end_answer_epipe));
     fixed(ADD_TESTS(suite, "deadlines", a_write_stall_ends_in_etimedout_and_progress_sets_it_back,
-                    no_stall_without_bytes_queued, a_reset_is_found_by_the_probe_while_suspended,
-                    the_probe_finds_a_reset_behind_the_end_of_the_stream, a_resume_ends_probing_and_the_suspend_timeout,
-                    every_deadline_can_be_turned_off, a_shorter_deadline_that_comes_later_fires_first));
+                    a_part_of_a_write_under_way_is_progress,
+                    a_part_of_a_write_under_way_puts_off_the_half_close_timeout, no_stall_without_bytes_queued,
+                    a_reset_is_found_by_the_probe_while_suspended, the_probe_finds_a_reset_behind_the_end_of_the_stream,
+                    a_resume_ends_probing_and_the_suspend_timeout, every_deadline_can_be_turned_off,
+                    a_shorter_deadline_that_comes_later_fires_first));
     fixed(ADD_TESTS(suite, "life", a_reference_keeps_the_memory_of_a_closed_transport_and_only_that,
                     the_end_of_the_loop_closes_at_once, without_memory_the_setup_says_so_and_a_connection_ends_alone));
     return test_run(suite);

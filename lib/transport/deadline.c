@@ -39,6 +39,18 @@ void cvy__transport_postpone(cvy_transport_t *t, uint64_t now)
         due[CVY__DUE_HALF_CLOSE] = now + t->opts->limits.half_close_ms;
 }
 
+/* A write under way tells nothing before all of it has gone: what went since somebody looked is progress. */
+static bool has_moved(cvy_transport_t *t, uint64_t now)
+{
+    cvy__extra_t *e = t->extra;
+    size_t unsent = t->waiting && t->kind->unsent ? t->kind->unsent(t) : e->unsent;
+    if (unsent == e->unsent) return false;
+    e->unsent = unsent;
+    t->last_write_ms = now;
+    cvy__transport_postpone(t, now);
+    return true;
+}
+
 static void close_overdue(cvy_transport_t *t)
 {
     bool lost = t->phase < CVY__LINGERING;
@@ -66,7 +78,8 @@ static void act(cvy_transport_t *t)
     if (due[CVY__DUE_CLOSE] <= now) {
         close_overdue(t);
     } else if (due[CVY__DUE_HALF_CLOSE] <= now || due[CVY__DUE_STALL] <= now || due[CVY__DUE_SUSPEND] <= now) {
-        cvy__transport_close_with(t, CVY_CLOSE_NOW, UV_ETIMEDOUT, true);
+        if (due[CVY__DUE_SUSPEND] <= now || !has_moved(t, now))
+            cvy__transport_close_with(t, CVY_CLOSE_NOW, UV_ETIMEDOUT, true);
     } else if (due[CVY__DUE_PROBE] <= now) {
         probe(t);
     }

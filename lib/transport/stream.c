@@ -303,6 +303,11 @@ int cvy__stream_write(cvy_transport_t *t, const cvy_buf_t *out)
     return taken == UV_EAGAIN ? taken : cvy__transport_code(taken);
 }
 
+size_t cvy__stream_unsent(const cvy_transport_t *t)
+{
+    return uv_stream_get_write_queue_size(&cvy__stream_of(t)->uv.stream);
+}
+
 static void on_shut(uv_shutdown_t *req, int status)
 {
     (void)status; /* whatever the system says, our side has ended */

@@ -54,6 +54,7 @@ extern const cvy__kind_t cvy__tcp_kind, cvy__pipe_kind;
 int cvy__stream_read_start(cvy_transport_t *t);
 void cvy__stream_read_stop(cvy_transport_t *t);
 int cvy__stream_write(cvy_transport_t *t, const cvy_buf_t *out);
+size_t cvy__stream_unsent(const cvy_transport_t *t);
 int cvy__stream_shutdown(cvy_transport_t *t);
 void cvy__stream_close(cvy_transport_t *t, bool reset);
 int cvy__stream_probe(cvy_transport_t *t);

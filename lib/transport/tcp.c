@@ -37,6 +37,7 @@ const cvy__kind_t cvy__tcp_kind = {
     .read_start = cvy__stream_read_start,
     .read_stop = cvy__stream_read_stop,
     .write = cvy__stream_write,
+    .unsent = cvy__stream_unsent,
     .shutdown = cvy__stream_shutdown,
     .close = tcp_close,
     .probe = cvy__stream_probe,

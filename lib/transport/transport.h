@@ -25,6 +25,8 @@ typedef struct cvy__kind {
      * The bytes at the head stay where they are until then. Else an error.
      */
     int (*write)(cvy_transport_t *t, const cvy_buf_t *out);
+    /* Of a write under way: what the system has not taken yet. NULL: all is told by cvy__transport_wrote. */
+    size_t (*unsent)(const cvy_transport_t *t);
     /* Ends our side; nothing is queued. 0: cvy__transport_shut follows, later; else an error (treated as done). NULL: no such thing. */
     int (*shutdown)(cvy_transport_t *t);
     /* Called once. Ends everything; cvy__transport_closed follows exactly once, never inside. reset: if there is such a thing. A kind that has a
@@ -88,6 +90,7 @@ typedef struct cvy__extra {
     cvy_transport_t *transport;
     cvy__entry_t alarm;      /* all deadlines */
     uint64_t due[CVY__DUES]; /* UINT64_MAX: none */
+    size_t unsent;           /* of a write under way, when somebody looked last */
     uint64_t lingered;
     uint64_t bytes_dropped;
     cvy__ticket_t *tickets, **tickets_end;
