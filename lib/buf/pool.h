@@ -83,8 +83,8 @@ static inline void cvy__view_give(cvy_view_t *v)
         if (!s->crossed) s->view_used = false;
         return;
     }
-    cvy_pool_t *pool = v->node ? NULL : cvy__view_node(v)->home.pool;
-    if (!pool || pool->node_count >= pool->node_max) {
+    cvy_pool_t *pool = cvy__view_node(v)->home.pool; /* of one that is loose: none, as node says */
+    if (v->node || pool->node_count >= pool->node_max) {
         cvy__node_give_slow(v);
         return;
     }
@@ -97,7 +97,6 @@ static inline void cvy__view_give(cvy_view_t *v)
 static inline bool cvy__view_drop_quick(cvy_view_t *v, cvy_segment_t *s)
 {
     if (v == &s->view || v->node || s->crossed) return false;
-
     cvy_pool_t *pool = cvy__view_node(v)->home.pool;
     if (pool->node_count >= pool->node_max) return false; /* a closed one has no room either */
     v->next = pool->nodes;

@@ -114,7 +114,6 @@ static inline cvy_view_t *cvy__buf_join_quick(cvy_buf_t *b, cvy_buf_t *in)
 {
     cvy_view_t *tail = b->tail, *v = in->head;
     if (!tail || !v || v->next || !cvy__views_touch(tail, v)) return NULL;
-
     size_t n = in->len;
     tail->len += n;
     tail->shared |= v->shared;

@@ -34,11 +34,10 @@ struct cvy_view {
     size_t len;     /* never 0 within a buffer */
     uint32_t front; /* bytes in front of data that are this view's alone; less than it could be when huge */
     bool shared;    /* others may see bytes of this view, so that what it consumes does not become its front */
-    uint8_t
-        node; /* CVY__NODE_...: of the node, not of what it says; 0: it goes back to its pool by plain loads and stores */
+    uint8_t node;   /* of the node, not of what it says: CVY__NODE_... */
 };
 
-/* cvy_view.node */
+/* cvy_view.node; 0: it goes back to its pool by plain loads and stores. */
 enum {
     CVY__NODE_CROSSED = 1, /* was handed over: it may be given back on any thread */
     CVY__NODE_LOOSE = 2    /* of no pool */

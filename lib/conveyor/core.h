@@ -129,7 +129,6 @@ struct cvy_conveyor {
     bool read_closed_held : 1; /* by the stage with CVY__CTX_HOLDS_END */
     bool read_closed_done : 1;
     bool told_above : 1; /* what the stages were told; what the queue says is CVY__GATE_ABOVE */
-
     bool owe_pair : 1;   /* crossed both ways, and someone was told "not writable" in between */
     bool in_error : 1;   /* an error walk is on the stack */
     bool in_flush : 1;   /* a flush walk is on the stack */

@@ -17,6 +17,13 @@
 CVY__COLD void cvy__fire_inbound_bytes_long(cvy_ctx_t *ctx, cvy_buf_t *in);
 CVY__COLD void cvy__fire_outbound_bytes_long(cvy_ctx_t *ctx, cvy_buf_t *out);
 
+/* Segments note which stages they pass: then nothing goes the quick way. */
+#ifdef CVY_DEBUG_SEGMENTS
+#define CVY__TRACED true
+#else
+#define CVY__TRACED false
+#endif
+
 static inline void *cvy__ctx_state(cvy_ctx_t *ctx)
 {
     return ctx + 1;
@@ -25,11 +32,8 @@ static inline void *cvy__ctx_state(cvy_ctx_t *ctx)
 /* Called from a callback of its own, a stage is within a dispatch. */
 static inline bool cvy__fire_is_free(const cvy_ctx_t *ctx, unsigned shut)
 {
-#ifdef CVY_DEBUG_SEGMENTS /* segments note which stages they pass */
-    return (void)ctx, (void)shut, false;
-#else
-    return ctx->flags >= CVY__CTX_BUSY && !(ctx->flags & CVY__CTX_DEAD) && !(ctx->conveyor->gate & shut);
-#endif
+    return !CVY__TRACED && ctx->flags >= CVY__CTX_BUSY && !(ctx->flags & CVY__CTX_DEAD) &&
+           !(ctx->conveyor->gate & shut);
 }
 
 static inline void cvy__ctx_take(cvy_ctx_t *to, void (*slot)(cvy_ctx_t *, cvy_buf_t *), cvy_buf_t *bytes)
@@ -70,15 +74,13 @@ static inline int cvy__fire_inbound_bytes(cvy_ctx_t *ctx, cvy_buf_t *in)
 static inline void cvy__pass_outbound_bytes(cvy_ctx_t *ctx, cvy_buf_t *out)
 {
     cvy_ctx_t *to = ctx->bytes_out;
-#ifndef CVY_DEBUG_SEGMENTS
-    if (to->stage->on_outbound_bytes) {
-        cvy__ctx_enter(to);
-        to->stage->on_outbound_bytes(to, out);
-        cvy__ctx_leave(to);
+    if (CVY__TRACED || !to->stage->on_outbound_bytes) {
+        cvy__fire_outbound_bytes_long(ctx, out);
         return;
     }
-#endif
-    cvy__fire_outbound_bytes_long(ctx, out);
+    cvy__ctx_enter(to);
+    to->stage->on_outbound_bytes(to, out);
+    cvy__ctx_leave(to);
 }
 
 /* For who tells nobody the answer: "not writable" is a promise. */

@@ -101,7 +101,7 @@ const cvy__write_limits_t *cvy__write_limits(bool tcp)
     /* uv_write copies up to 4 views without allocating. 1 GiB: results are ints, and macOS refuses 2 GB. 256 KiB: more than a local socket holds;
      * by less at a time an echo of 1 MiB over one takes up to half as many calls more. */
     static const cvy__write_limits_t limits = {
-        .try_views = 256, .try_bytes = 1 << 30, .views = 4, .bytes = 256 * 1024
+        .try_views = 256, .try_bytes = 1 << 30, .views = 4, .bytes = (size_t)256 * 1024
     };
     (void)tcp;
     return &limits;
