@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <uv.h>
 
 #include "base/memory.h"
 #include "base/system.h"
@@ -43,6 +44,27 @@ START_TEST(a_loop_that_ends_adopts_nothing)
     cvy_loop_stop(loop);
     ck_assert_int_eq(cvy_transport_adopt(&t, loop, fds[0], NULL, NULL, NULL), UV_ESHUTDOWN);
     wire_end_loop(loop);
+    ck_assert_int_eq(cvy__socket_close(fds[0]), 0);
+    ck_assert_int_eq(cvy__socket_close(fds[1]), 0);
+}
+END_TEST
+
+/* T16, R2: also when nothing of ours is on it any more. */
+START_TEST(a_loop_that_was_detached_adopts_nothing)
+{
+    uv_loop_t uv;
+    cvy_socket_t fds[2];
+    cvy_transport_t *t;
+    cvy_loop_t *loop;
+    wire_tcp_fds(fds);
+    ck_assert_int_eq(uv_loop_init(&uv), 0);
+    ck_assert_int_eq(cvy_loop_attach(&loop, &uv, NULL), 0);
+    ck_assert_int_eq(cvy_loop_detach(loop, CVY_DETACH_CLOSE, NULL, NULL), 0);
+    ck_assert_int_eq(cvy_transport_adopt(&t, loop, fds[0], NULL, NULL, NULL), UV_ESHUTDOWN);
+    uv_run(&uv, UV_RUN_DEFAULT);
+    ck_assert_int_eq(cvy_transport_adopt(&t, loop, fds[0], NULL, NULL, NULL), UV_ESHUTDOWN);
+    cvy_loop_unref(loop);
+    ck_assert_int_eq(uv_loop_close(&uv), 0);
     ck_assert_int_eq(cvy__socket_close(fds[0]), 0);
     ck_assert_int_eq(cvy__socket_close(fds[1]), 0);
 }
@@ -202,7 +224,7 @@ int main(void)
 {
     Suite *suite = suite_create("adopt");
     ADD_TESTS(suite, "adopt", an_init_that_refuses_leaves_the_descriptor, a_loop_that_ends_adopts_nothing,
-              bad_options_are_refused);
+              a_loop_that_was_detached_adopts_nothing, bad_options_are_refused);
 #ifndef _WIN32
     ADD_TESTS(suite, "posix", what_is_no_stream_is_refused, plain_pipes_go_one_way, a_pipe_without_reader_is_epipe,
               standard_descriptors_stay_open);

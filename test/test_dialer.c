@@ -116,6 +116,44 @@ START_TEST(dial_on_a_loop_that_was_stopped_is_eshutdown)
 }
 END_TEST
 
+/* L8: the loop outlives the dial, and not the dialer. */
+START_TEST(a_dial_that_had_its_result_does_not_look_at_its_loop)
+{
+    cvy_loop_t *loop;
+    cvy_dialer_t *d;
+    ck_assert_int_eq(cvy_loop_new(&loop, NULL), 0);
+    ck_assert_int_eq(cvy_dialer_new(&d, &(cvy_dialer_opts_t){ .address = "inproc://nobody", .loop = loop }), 0);
+    ck_assert_int_eq(cvy_dialer_dial(d), 0);
+    cvy_loop_stop(loop);
+    ck_assert_int_eq(cvy_loop_run(loop), 0);
+    cvy_loop_unref(loop);
+    d->opts.loop = NULL; /* for who runs this without a tool that sees who looks at freed memory */
+    ck_assert_int_eq(cvy_dialer_cancel(d), UV_EALREADY);
+    ck_assert_int_eq(cvy_dialer_dial(d), UV_EALREADY);
+    cvy_dialer_free(d);
+    ck_assert_uint_eq(cvy__memory_live(), 0);
+}
+END_TEST
+
+/* L8, T17: also a dial that would have connected at once. */
+START_TEST(a_loop_that_is_stopped_cancels_a_dial_that_somebody_awaits)
+{
+    const char *const addresses[] = { "tcp://127.0.0.1:0", "inproc://awaited", net_ipc("awaited") };
+    for (size_t i = 0; i < sizeof addresses / sizeof *addresses; i++) {
+        net_t n;
+        net_init(&n);
+        net_listen(&n, addresses[i]);
+        ck_assert_int_eq(net_dial(&n, NULL), 0);
+        cvy_loop_stop(n.loop);
+        ck_assert_int_eq(cvy_loop_run(n.loop), 0);
+        ck_assert_int_eq(n.connected, 0);
+        ck_assert_int_eq(n.failed, 1);
+        ck_assert_int_eq(n.result, UV_ECANCELED);
+        net_fini(&n);
+    }
+}
+END_TEST
+
 START_TEST(bind_address_is_where_it_connects_from)
 {
 #ifdef __linux__ /* all of 127/8 is this machine's */
@@ -143,6 +181,7 @@ int main(void)
     ADD_TESTS(suite, "calls", new_wants_an_address_and_a_loop, bad_addresses_are_dials_error_and_call_nothing_back,
               cancelling_a_connect_or_a_lookup_under_way_gives_one_result);
     ADD_TESTS(suite, "loops", a_loop_is_detached_only_after_connect_and_lookup_have_come_back,
-              dial_on_a_loop_that_was_stopped_is_eshutdown);
+              dial_on_a_loop_that_was_stopped_is_eshutdown, a_loop_that_is_stopped_cancels_a_dial_that_somebody_awaits,
+              a_dial_that_had_its_result_does_not_look_at_its_loop);
     return test_run(suite);
 }

@@ -1,4 +1,5 @@
 /* Listeners, what is not of every scheme: see test_conformance_accept.c, _end.c, _crowd.c and _address.c for that (L4, R7, M3). */
+#include <conveyor/embedded.h>
 #include <stdio.h>
 #include <string.h>
 #include <uv.h>
@@ -144,6 +145,30 @@ START_TEST(a_listener_that_breaks_fails_once_and_is_shut_down) /* L4 */
 }
 END_TEST
 
+/* L1, L4: it has no system to ask. */
+START_TEST(on_an_embedded_loop_what_needs_the_system_is_enotsup)
+{
+    static const struct {
+        const char *address;
+        int stop_on_signals;
+    } cases[] = { { "tcp://127.0.0.1:0", 0 }, { "tcp://localhost:0", 0 }, { "inproc://embedded", 1 } };
+    cvy_embedded_t *e;
+    ck_assert_int_eq(cvy_embedded_new(&e, &(cvy_embedded_opts_t){ .init = net_echo }), 0);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cvy_listener_t *l;
+        cvy_listener_opts_t opts = { .address = cases[i].address,
+                                     .loop = cvy_embedded_loop(e),
+                                     .stop_on_signals = cases[i].stop_on_signals };
+        ck_assert_int_eq(cvy_listener_new(&l, &opts), 0);
+        ck_assert_int_eq(cvy_listener_start(l), UV_ENOTSUP);
+        ck_assert_str_ne(cvy_listener_message(l), "");
+        cvy_listener_free(l);
+    }
+    cvy_embedded_free(e);
+    ck_assert_uint_eq(cvy__memory_live(), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("listener");
@@ -153,5 +178,6 @@ int main(void)
     ADD_TESTS(suite, "ending", a_reference_keeps_it_readable_after_the_end,
               an_open_listener_keeps_the_loop_alive_and_a_closed_one_does_not,
               a_listener_that_breaks_fails_once_and_is_shut_down);
+    ADD_TESTS(suite, "embedded", on_an_embedded_loop_what_needs_the_system_is_enotsup);
     return test_run(suite);
 }

@@ -7,7 +7,9 @@
 #include <string.h>
 #include <uv.h>
 
+#include "attacker.h"
 #include "base/memory.h"
+#include "base/system.h"
 #include "base/system_socket.h"
 #include "endpoint/listener.h"
 #include "net.h"
@@ -26,6 +28,7 @@ typedef struct farm {
     atomic_int on_loop[LOOPS];
     atomic_bool ready, blocked, release;
     bool slow, hold;
+    int early; /* accepted before on_started had returned */
 } farm_t;
 
 static int loop_of(farm_t *f, const cvy_loop_t *loop)
@@ -158,6 +161,53 @@ START_TEST(with_reuse_port_every_loop_listens) /* L5 */
 }
 END_TEST
 
+static void note(cvy_task_t *task, int status)
+{
+    (void)status;
+    atomic_store((atomic_bool *)task->arg, true);
+}
+
+/* Loop i has taken a turn. */
+static void pass_loop(farm_t *f, int i)
+{
+    atomic_bool passed = false;
+    cvy_task_t task = { .run = note, .arg = &passed };
+    ck_assert_int_eq(cvy_loop_post(cvy_group_loop(f->group, i), &task), 0);
+    while (!atomic_load(&passed))
+        uv_sleep(0);
+}
+
+/* What the other loops do before they look for clients, then all that a client needs to be accepted. */
+static void on_started_with_clients(cvy_listener_t *l, const char *address, void *arg)
+{
+    farm_t *f = arg;
+    cvy_socket_t clients[32];
+    on_started(l, address, arg);
+    for (int i = 1; i < LOOPS; i++)
+        pass_loop(f, i);
+    for (int i = 0; i < 32; i++)
+        clients[i] = attacker_connect(address, 0);
+    for (int i = 0; i < 3 * LOOPS; i++)
+        if (i % LOOPS) pass_loop(f, i % LOOPS);
+    f->early = atomic_load(&f->accepted);
+    for (int i = 0; i < 32; i++)
+        cvy__socket_close(clients[i]);
+}
+
+START_TEST(nobody_is_accepted_on_any_loop_before_the_start_was_told) /* L2, listener.h: the order of callbacks */
+{
+    if (!cvy__has_balancing()) return;
+    farm_t f;
+    farm_init(&f);
+    f.opts.reuse_port = 1;
+    f.opts.on_started = on_started_with_clients;
+    farm_start(&f);
+    ck_assert_int_eq(atomic_load(&f.result), 0);
+    ck_assert_int_eq(f.early, 0);
+    farm_fini(&f);
+}
+END_TEST
+
 START_TEST(with_reuse_port_a_local_socket_is_shared_out_all_the_same) /* L5: it is listened on once */
 {
     if (!cvy__has_balancing() || !cvy__has_unix()) return;
@@ -216,12 +266,6 @@ static void block(cvy_task_t *task, int status)
     atomic_store(&f->blocked, true);
     while (!atomic_load(&f->release))
         uv_sleep(0);
-}
-
-static void note(cvy_task_t *task, int status)
-{
-    (void)status;
-    atomic_store((atomic_bool *)task->arg, true);
 }
 
 /* Loop 0 takes a turn after whatever it has to do now. */
@@ -309,6 +353,56 @@ START_TEST(one_accepted_before_an_episode_does_not_end_it) /* L3 */
     for (int i = 0; i < 3; i++)
         pass_loop_0(&f, &n);
     ck_assert_int_eq(atomic_load(&f.failures), 1);
+    farm_fini(&f);
+    net_fini(&n);
+}
+END_TEST
+
+/* Another thread that stops the lane's loop when it is about to accept there. */
+static int prepare_too_late(cvy__acceptor_t *a)
+{
+    cvy_loop_stop(a->lane->loop);
+    return cvy__accept_socket_ops.prepare(a);
+}
+
+/* Loop 1 begins when the listener has started. */
+static int entry_with_late_loop(cvy_loop_t *loop, int id, void *params)
+{
+    static cvy__acceptor_ops_t late;
+    farm_t *f = params;
+    if (!id) {
+        late = cvy__accept_socket_ops;
+        late.prepare = prepare_too_late;
+        atomic_store(&f->result, cvy_listener_start(f->listener));
+        f->listener->acceptors[1].ops = &late;
+        atomic_store(&f->ready, true);
+    }
+    while (id == 1 && !atomic_load(&f->ready))
+        uv_sleep(0);
+    (void)loop;
+    return 0;
+}
+
+START_TEST(a_loop_that_ends_is_no_trouble_for_the_others) /* L3 */
+{
+    if (!cvy__has_balancing()) return;
+    net_t n;
+    farm_t f;
+    net_init(&n);
+    farm_init(&f);
+    f.opts.reuse_port = 1;
+    f.opts.on_error = on_error;
+    cvy_group_opts_t opts = { .loops = LOOPS, .entry = entry_with_late_loop, .params = &f };
+    ck_assert_int_eq(cvy_group_new(&f.group, &opts), 0);
+    f.opts.group = f.group;
+    ck_assert_int_eq(cvy_listener_new(&f.listener, &f.opts), 0);
+    ck_assert_int_eq(cvy_group_start(f.group), 0);
+    ck_assert_int_eq(cvy_loop_join(cvy_group_loop(f.group, 1)), 0);
+    ck_assert_int_eq(atomic_load(&f.result), 0);
+    for (int i = 0; i < 3; i++)
+        pass_loop_0(&f, &n);
+    ck_assert_int_eq(atomic_load(&f.failures), 0);
+    ck_assert(!atomic_load(&f.listener->resting));
     farm_fini(&f);
     net_fini(&n);
 }
@@ -449,11 +543,57 @@ START_TEST(listen_and_wait_answers_what_start_would)
 }
 END_TEST
 
+/* L4: there are no loops to start on. */
+START_TEST(listen_and_wait_without_loops_says_why)
+{
+    cvy_listener_t *l;
+    ck_assert_int_eq(cvy_listener_new(&l, &(cvy_listener_opts_t){ .address = TCP }), 0);
+    cvy__memory_fail(1);
+    ck_assert_int_eq(cvy_listener_listen_and_wait(l), UV_ENOMEM);
+    ck_assert_str_eq(cvy_listener_message(l), TCP ": not enough memory (ENOMEM)");
+    cvy_listener_free(l);
+    ck_assert_uint_eq(cvy__memory_live(), 0);
+}
+END_TEST
+
 static void stop_in_started(cvy_listener_t *l, const char *address, void *arg)
 {
     on_started(l, address, arg);
     cvy_listener_shutdown(l, CVY_KEEP);
 }
+
+/* Another thread that stops the loop while start is about to open it. */
+static void stop_half_way(void *arg)
+{
+    farm_t *f = arg;
+    uv_mutex_lock(&f->listener->lock);
+    atomic_store(&f->ready, true);
+    while (!atomic_load(&f->listener->started))
+        uv_sleep(0);
+    cvy_loop_stop(f->opts.loop);
+    uv_mutex_unlock(&f->listener->lock);
+}
+
+START_TEST(a_loop_that_is_stopped_while_it_starts_ends_the_listener) /* R2, L4 */
+{
+    farm_t f;
+    uv_thread_t thread;
+    farm_init(&f);
+    ck_assert_int_eq(cvy_loop_new(&f.opts.loop, NULL), 0);
+    ck_assert_int_eq(cvy_listener_new(&f.listener, &f.opts), 0);
+    ck_assert_int_eq(uv_thread_create(&thread, stop_half_way, &f), 0);
+    while (!atomic_load(&f.ready))
+        uv_sleep(0);
+    ck_assert_int_eq(cvy_listener_start(f.listener), 0);
+    uv_thread_join(&thread);
+    ck_assert_int_eq(cvy_loop_run(f.opts.loop), 0);
+    ck_assert_int_eq(atomic_load(&f.shutdowns), 1);
+    ck_assert_int_eq(cvy_listener_state(f.listener), CVY_LISTENER_CLOSED);
+    cvy_loop_unref(f.opts.loop);
+    cvy_listener_free(f.listener);
+    ck_assert_uint_eq(cvy__memory_live(), 0);
+}
+END_TEST
 
 START_TEST(listen_and_wait_runs_a_loop_of_ours_that_it_is_given) /* L10 */
 {
@@ -508,13 +648,15 @@ int main(void)
 {
     Suite *suite = suite_create("listener_loops");
     ADD_TESTS(suite, "loops", connections_go_to_the_loop_with_the_fewest, with_reuse_port_every_loop_listens,
+              nobody_is_accepted_on_any_loop_before_the_start_was_told,
               with_reuse_port_a_local_socket_is_shared_out_all_the_same, max_connections_holds_over_all_loops);
     ADD_TESTS(suite, "ending", a_connection_on_its_way_holds_the_end_back_and_is_not_lent_any_more,
               a_connection_that_opens_while_a_shutdown_is_half_done_is_drained_too,
-              one_accepted_before_an_episode_does_not_end_it, the_first_loops_end_waits_for_those_who_are_being_told,
-              a_group_that_stops_ends_it_while_connections_come, an_attached_loop_can_be_served_and_detached);
+              one_accepted_before_an_episode_does_not_end_it, a_loop_that_ends_is_no_trouble_for_the_others,
+              the_first_loops_end_waits_for_those_who_are_being_told, a_group_that_stops_ends_it_while_connections_come,
+              a_loop_that_is_stopped_while_it_starts_ends_the_listener, an_attached_loop_can_be_served_and_detached);
     ADD_TESTS(suite, "waiting", listen_and_wait_without_connections_returns_at_once,
               connections_that_do_not_end_are_cut_at_the_drain_deadline, listen_and_wait_answers_what_start_would,
-              listen_and_wait_runs_a_loop_of_ours_that_it_is_given);
+              listen_and_wait_without_loops_says_why, listen_and_wait_runs_a_loop_of_ours_that_it_is_given);
     return test_run(suite);
 }

@@ -116,6 +116,10 @@ START_TEST(a_listener_has_a_budget_a_retry_and_a_drain_deadline_by_default)
     ck_assert_int_eq(l->opts.drain_timeout_ms, 10000);
     ck_assert_uint_ge(l->places.max, 1000000000);
     cvy_listener_free(l);
+    opts.accept_budget = CVY_OFF;
+    ck_assert_int_eq(cvy_listener_new(&l, &opts), 0);
+    ck_assert_int_eq(l->opts.accept_budget, INT64_MAX);
+    cvy_listener_free(l);
     opts.max_connections = 1000;
     ck_assert_int_eq(cvy_listener_new(&l, &opts), 0);
     ck_assert_uint_eq(l->places.max, 1000);

@@ -5,6 +5,7 @@
 #include "base/system.h"
 #include "support.h"
 #include "wire.h"
+#include "wire_fds.h"
 
 /* T12: a socketpair has no name; a named pipe has its own. */
 START_TEST(unnamed_ends_say_so)
@@ -74,6 +75,42 @@ static void connect_by_name(cvy_socket_t fds[2], const char *path, size_t n)
     close(listener);
 }
 
+#ifdef __linux__ /* elsewhere such a write may be taken */
+static void on_end(cvy_transport_t *t, int cause, void *arg)
+{
+    (void)t;
+    *(int *)arg = cause;
+}
+
+/* T10: it takes nothing more and never stops talking. */
+START_TEST(a_peer_that_has_stopped_reading_can_not_keep_the_connection_by_talking)
+{
+    cvy_socket_t fds[2];
+    cvy_transport_t *t;
+    cvy_buf_t out;
+    int cause = 1;
+    cvy_loop_t *loop = wire_new_loop();
+    wire_pipe_fds(fds);
+    wire_fd_nonblocking(fds[1]);
+    cvy_transport_opts_t opts = { .write_stall_timeout_ms = 1 };
+    ck_assert_int_eq(cvy_transport_adopt(&t, loop, fds[0], &opts, NULL, NULL), 0);
+    cvy_transport_on_shutdown_completed(t, on_end, &cause);
+    cvy_loop_turn(loop, 0); /* active */
+    ck_assert(!shutdown(fds[1], SHUT_RD));
+    cvy_buf_init(&out, NULL);
+    ck_assert_int_eq(cvy_buf_append(&out, "lost", 4), 0);
+    ck_assert_int_eq(cvy_transport_write(t, &out), 0);
+    while (cause == 1) {
+        wire_fd_write(fds[1], "still here", 10);
+        cvy_loop_turn(loop, 0);
+    }
+    ck_assert_int_eq(cause, UV_EPIPE);
+    wire_pipe_fd_close(fds[1]);
+    wire_end_loop(loop);
+}
+END_TEST
+#endif
+
 static void check_names(const char *path, size_t n, const char *uri)
 {
     cvy_socket_t fds[2];
@@ -113,6 +150,9 @@ int main(void)
               closing_with_unread_bytes_ends_the_peer);
 #ifndef _WIN32
     ADD_TESTS(suite, "unix", names_are_uris);
+#ifdef __linux__
+    ADD_TESTS(suite, "last words", a_peer_that_has_stopped_reading_can_not_keep_the_connection_by_talking);
+#endif
 #endif
     return test_run(suite);
 }

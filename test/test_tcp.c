@@ -101,6 +101,25 @@ START_TEST(options_reach_the_socket)
 }
 END_TEST
 
+/* T13: more than the system can count is as much as it can, and no reason to refuse every connection. */
+START_TEST(what_is_larger_than_an_option_can_be_is_its_largest)
+{
+    wire_t w;
+    wire_init(&w, WIRE_TCP);
+    w.a.opts = (cvy_transport_opts_t){
+        .keepalive_s = 86400, .send_buffer = INT64_MAX, .receive_buffer = INT64_MAX, .user_timeout_ms = INT64_MAX
+    };
+    w.b.opts = (cvy_transport_opts_t){ .keepalive_s = INT64_MAX };
+    ck_assert_int_eq(wire_open(&w, NULL), 0);
+    ck_assert_int_ne(option(&w.a, SOL_SOCKET, SO_KEEPALIVE), 0);
+    ck_assert_int_ne(option(&w.b, SOL_SOCKET, SO_KEEPALIVE), 0);
+#ifdef __linux__
+    ck_assert_int_eq(option(&w.a, IPPROTO_TCP, TCP_KEEPIDLE), 32767);
+#endif
+    wire_fini(&w);
+}
+END_TEST
+
 /* T10: looking takes no byte, and an end of stream is no error. */
 START_TEST(a_probe_consumes_nothing)
 {
@@ -227,8 +246,8 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("tcp");
-    ADD_TESTS(suite, "names and options", endpoints_are_uris, nodelay_is_on_unless_turned_off,
-              options_reach_the_socket);
+    ADD_TESTS(suite, "names and options", endpoints_are_uris, nodelay_is_on_unless_turned_off, options_reach_the_socket,
+              what_is_larger_than_an_option_can_be_is_its_largest);
     ADD_TESTS(suite, "ends", a_probe_consumes_nothing, reset_while_our_end_is_under_way_is_a_reset,
               an_end_of_ours_without_memory_fails_the_connection,
               what_the_peer_said_before_its_reset_is_read_though_our_write_fails_first);

@@ -97,6 +97,7 @@ static int say(cvy_dialer_t *d, const char *rule, int err)
 
 void cvy__dialer_fail(cvy_dialer_t *d, int err)
 {
+    if (err == UV_ESHUTDOWN) err = UV_ECANCELED; /* connected, to a loop that is about to end */
     d->refs++;
     if (finish(d)) {
         say(d, NULL, err);
@@ -317,8 +318,9 @@ int cvy_dialer_dial(cvy_dialer_t *d)
 int cvy_dialer_cancel(cvy_dialer_t *d)
 {
     if (d->state == CVY__DIAL_NEW) return UV_EINVAL;
+    if (d->state == CVY__DIAL_FINISHED) return UV_EALREADY; /* its loop may be gone */
     if (cvy__loop_own(d->opts.loop)) return UV_EPERM;
-    if (d->state == CVY__DIAL_FINISHED || d->result) return d->state == CVY__DIAL_FINISHED ? UV_EALREADY : 0;
+    if (d->result) return 0;
     d->result = UV_ECANCELED;
     cvy_timer_stop(&d->timeout);
     cvy__race_end(d);

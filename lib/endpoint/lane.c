@@ -96,7 +96,7 @@ static void set_acceptors(cvy__lane_t *lane)
         if (accept && !a->prepared) {
             int err = a->ops->prepare(a);
             a->prepared = !err;
-            if (err) cvy__acceptor_trouble(a, err);
+            if (err && err != UV_ESHUTDOWN) cvy__acceptor_trouble(a, err); /* a loop that ends closes it next */
         }
         if (a->prepared) a->ops->set(a, accept);
     }
@@ -153,7 +153,7 @@ bool cvy__lane_open(cvy__lane_t *lane)
     cvy__link_init(&lane->resident.link);
     set_alive(lane, true);
     if (is_first(lane)) attach(lane);
-    if (nudge(lane)) return true;
+    if (nudge(lane) || lane->attached) return true; /* attached: a loop that ends closes its residents */
     leave(lane);
     return false;
 }

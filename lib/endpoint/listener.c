@@ -91,7 +91,7 @@ static void resolve(cvy_listener_t *l)
     cvy_listener_opts_t *o = &l->opts;
     cvy__places_init(&l->places, o->max_connections);
     o->backlog = o->backlog > 0 && o->backlog < INT_MAX ? o->backlog : 0;
-    o->accept_budget = or_default(o->accept_budget, 16);
+    o->accept_budget = o->accept_budget == CVY_OFF ? INT64_MAX : or_default(o->accept_budget, 16);
     o->retry_ms = or_default(o->retry_ms, 1000);
     o->drain_timeout_ms = o->drain_timeout_ms == CVY_OFF ? INT64_MAX / 2 : or_default(o->drain_timeout_ms, 10000);
     o->transport = NULL; /* in shared */
@@ -280,9 +280,10 @@ int cvy_listener_start(cvy_listener_t *l)
     }
     cvy__listener_ref(l);
     atomic_store(&l->started, true);
-    for (size_t i = 0; i < l->n_lanes; i++)
-        cvy__lane_open(&l->lanes[i]);
+    cvy__lane_open(&l->lanes[0]); /* which is this thread's: it accepts when this has returned */
     tell_started(l);
+    for (size_t i = 1; i < l->n_lanes; i++)
+        cvy__lane_open(&l->lanes[i]);
     cvy__listener_unref(l);
     return 0;
 }
@@ -316,7 +317,7 @@ static int wait_on_own(cvy_listener_t *l)
 {
     cvy_group_t *group;
     int err = cvy_group_new(&group, &(cvy_group_opts_t){ .loops = l->opts.loops ? l->opts.loops : CVY_GROUP_SINGLE });
-    if (err) return err;
+    if (err) return say(l, NULL, err);
     l->opts.group = group;
     err = wait_until_ended(l);
     cvy_group_free(group);

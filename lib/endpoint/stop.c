@@ -61,7 +61,7 @@ static void on_signal(uv_signal_t *handle, int number)
 static int start_one(struct cvy__stop *stop, int number)
 {
     uv_signal_t *handle = &stop->handles[stop->open];
-    int err = uv_signal_init(stop->loop->uv, handle);
+    int err = stop->loop->uv ? uv_signal_init(stop->loop->uv, handle) : UV_ENOTSUP;
     if (err) return err;
     handle->data = stop;
     stop->open++;

@@ -53,8 +53,8 @@ int cvy_transport_adopt(cvy_transport_t **out, cvy_loop_t *loop, cvy_socket_t fd
     cvy__fd_kind_t kind;
     cvy__stream_t *s;
     if (cvy__loop_own(loop)) return UV_EPERM;
-    if (!loop->uv) return UV_ENOTSUP;
     if (cvy__loop_ending(loop)) return UV_ESHUTDOWN;
+    if (!loop->uv) return UV_ENOTSUP;
     int err = cvy__fd_kind(fd, &kind);
     if (err) return err;
     bool outermost = cvy__loop_hold(loop);

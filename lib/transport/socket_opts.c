@@ -10,6 +10,8 @@ static int unless_absent(int err)
     return absent ? 0 : err;
 }
 
+#define KEEPALIVE_MOST 32767 /* Linux' MAX_TCP_KEEPIDLE, in seconds: more is EINVAL */
+
 static int buffer_size(int64_t bytes)
 {
     return bytes > INT32_MAX ? INT32_MAX : (int)bytes;
@@ -22,7 +24,8 @@ static int apply_tcp(uv_tcp_t *tcp, const cvy_transport_opts_t *opts)
     uv_os_fd_t os_fd;
     /* Refused where the peer has reset already (macOS): reading will tell. */
     if (opts->nodelay != CVY_OFF) uv_tcp_nodelay(tcp, 1);
-    if (opts->keepalive_s > 0) err = unless_absent(uv_tcp_keepalive(tcp, 1, (unsigned)buffer_size(opts->keepalive_s)));
+    int64_t keepalive_s = opts->keepalive_s < KEEPALIVE_MOST ? opts->keepalive_s : KEEPALIVE_MOST;
+    if (keepalive_s > 0) err = unless_absent(uv_tcp_keepalive(tcp, 1, (unsigned)keepalive_s));
     if (err || (opts->linger_s <= 0 && opts->user_timeout_ms <= 0)) return err;
     err = uv_fileno((uv_handle_t *)tcp, &os_fd);
     if (err) return err;

@@ -127,12 +127,12 @@ static void hear_last_words(cvy_transport_t *t, int status)
     t->cause = t->lost = status;
     t->error_is_own = true;
     t->shut_asked = t->shut_called = t->waiting = true;
-    cvy__transport_disarm(t, CVY__DUE_STALL);
     t->read_turn = (uint32_t)t->conveyor.loop->turns;
     t->reads = 0;
     t->read_bytes = 0;
     cvy__conveyor_shut(&t->conveyor);
     cvy__loop_defer_turn(t->conveyor.loop, &t->flush);
+    cvy__transport_arm(t, CVY__DUE_STALL, t->opts->limits.stall_ms); /* one that takes nothing may talk for ever */
 }
 
 /* All there is was here when the write failed: a whole turn that brings nothing is the end of it. */
