@@ -138,6 +138,24 @@ START_TEST(a_holder_that_takes_no_bytes_holds_reading_and_they_come_after_active
 }
 END_TEST
 
+/* T2, E5: its own suspends are another matter */
+START_TEST(a_holder_that_takes_no_bytes_and_resumes_reading_lets_none_past)
+{
+    recorder_t c = RECORDER("c");
+    row_t rows[] = { { &waiter, NULL }, { &recorder_stage, &c }, { 0 } };
+    open_conn(rows, NULL);
+    cvy_ctx_t *holder = cvy_conveyor_find(chain, cvy_at_stage(&waiter));
+    cvy_ctx_suspend(holder);
+    cvy_ctx_resume(holder);
+    feed("x");
+    history_is("c: added\nwaiter: active\n");
+    cvy_ctx_activate_next(holder);
+    cvy_embedded_run(conn);
+    history_is("c: active\nc: inbound-resume\nc: bytes 1 x\n");
+    ends_clean();
+}
+END_TEST
+
 static int let_go_and_hold(cvy_ctx_t *ctx)
 {
     cvy_ctx_activate_next(ctx);
@@ -403,6 +421,7 @@ int main(void)
                           activate_next_from_a_bytes_callback_goes_on_before_the_bytes_do,
                           a_hold_that_ends_inside_on_active_is_no_hold, two_stages_hold_active_one_after_the_other,
                           a_holder_that_takes_no_bytes_holds_reading_and_they_come_after_active,
+                          a_holder_that_takes_no_bytes_and_resumes_reading_lets_none_past,
                           a_hold_that_ends_inside_on_active_does_not_hold_reading_either,
                           a_holder_that_takes_no_bytes_and_is_removed_lets_reading_go,
                           a_holder_that_removes_itself_lets_active_go_on_before_its_bytes,

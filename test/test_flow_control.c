@@ -81,6 +81,21 @@ START_TEST(added_above_the_mark_it_holds_reading_as_well)
 }
 END_TEST
 
+/* T5: there is no outbound-resume to wait for. */
+START_TEST(added_when_our_side_has_ended_it_leaves_reading_alone)
+{
+    rig_t r = { .stage = &cvy_idle_stage, .transport = &small };
+    rig_open(&r);
+    ck_assert_int_eq(cvy_transport_shutdown_write(cvy_embedded_transport(r.e)), 0);
+    ck_assert_int_eq(cvy_conveyor_add_first(cvy_embedded_conveyor(r.e), &cvy_flow_control_stage, NULL, NULL), 0);
+    cvy_embedded_run(r.e);
+    ck_assert(!suspended(&r));
+    rig_feed(&r, "answer", 6);
+    rig_expect(&r, "answer", NULL);
+    rig_close(&r);
+}
+END_TEST
+
 /* C6. */
 START_TEST(removing_it_lets_reading_go_on)
 {
@@ -291,8 +306,8 @@ int main(void)
 {
     Suite *s = suite_create("flow_control");
     ADD_TESTS(s, "coupling", a_full_queue_holds_reading_until_it_has_drained, uncoupled_it_leaves_reading_alone,
-              added_above_the_mark_it_holds_reading_as_well, removing_it_lets_reading_go_on,
-              the_seeds_suspend_events_work_through_it);
+              added_above_the_mark_it_holds_reading_as_well, added_when_our_side_has_ended_it_leaves_reading_alone,
+              removing_it_lets_reading_go_on, the_seeds_suspend_events_work_through_it);
     ADD_TESTS(s, "holding", what_arrives_while_suspended_waits_buffer_by_buffer,
               a_new_suspend_stops_the_drain_and_later_bytes_go_behind, bytes_that_arrive_during_a_drain_go_behind_it,
               end_of_stream_waits_behind_what_waits, removed_it_passes_on_what_waits, closing_drops_what_waits,

@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "loop/loop.h"
 #include "support.h"
+#include "transport/transport.h"
 
 /* One letter per event, capital for the first since activity, behind the clock: "100R 200r". */
 typedef struct log {
@@ -171,6 +172,37 @@ START_TEST(progress_of_a_large_write_is_activity)
 }
 END_TEST
 
+static size_t under_way;
+
+static size_t count_unsent(const cvy_transport_t *unused)
+{
+    (void)unused;
+    return under_way;
+}
+
+/* M6: also of one that tells nothing before all of it has gone, as libuv's. */
+START_TEST(a_part_of_a_write_under_way_is_activity)
+{
+    static cvy__kind_t kind; /* outlives e */
+    log_t l = { 0 };
+    cvy_embedded_t *e = open_with(&l, (cvy_idle_opts_t){ .write_ms = 100 });
+    cvy_transport_t *t = cvy_embedded_transport(e);
+    kind = *t->kind;
+    kind.unsent = count_unsent;
+    t->kind = &kind;
+    under_way = 10;
+    cvy_embedded_block(e, true);
+    cvy_fire_outbound_copy(l.ctx, "0123456789", 10);
+    cvy_embedded_run(e);
+    pass(e, 60);
+    under_way = 9;
+    pass(e, 139);
+    ck_assert_str_eq(l.text, "");
+    pass(e, 1);
+    close_with(e, &l, "200W");
+}
+END_TEST
+
 /* M6 */
 START_TEST(a_blocked_write_is_idle)
 {
@@ -311,7 +343,7 @@ int main(void)
     Suite *s = suite_create("idle");
     ADD_TESTS(s, "idle", read_idle_counts_from_active_and_repeats, a_read_starts_the_time_anew,
               reads_and_writes_do_not_touch_the_timer, write_and_all_have_clocks_of_their_own, off_is_off,
-              progress_of_a_large_write_is_activity, a_blocked_write_is_idle,
+              progress_of_a_large_write_is_activity, a_part_of_a_write_under_way_is_activity, a_blocked_write_is_idle,
               while_reading_is_suspended_nothing_is_read_idle, a_suspend_between_two_looks_counts_as_well,
               an_event_is_the_first_again_after_activity_and_not_after_a_suspend_alone,
               after_the_end_of_stream_nothing_is_read_idle, an_idle_stage_may_be_removed_in_its_own_event,

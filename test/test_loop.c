@@ -120,6 +120,34 @@ START_TEST(stopping_an_attached_loop_detaches_it)
 }
 END_TEST
 
+static void start_timer(uv_check_t *check)
+{
+    cvy_timer_start(check->data, 1);
+}
+
+static void never(cvy_timer_t *timer)
+{
+    (void)timer;
+    ck_abort();
+}
+
+/* Also one that a callback of the application's starts while our handles close. */
+START_TEST(a_loop_that_ends_leaves_no_timer_armed)
+{
+    static uv_check_t check; /* it closes in the fixture's last run */
+    cvy_timer_t timer;
+    cvy_timer_init(&timer, loop, never, NULL);
+    uv_check_init(&uv, &check);
+    check.data = &timer;
+    uv_check_start(&check, start_timer);
+    ck_assert_int_eq(cvy_loop_detach(loop, CVY_DETACH_IF_IDLE, on_detached, &detached), 0);
+    while (!detached)
+        uv_run(&uv, UV_RUN_ONCE);
+    ck_assert(!cvy_timer_armed(&timer));
+    uv_close((uv_handle_t *)&check, NULL);
+}
+END_TEST
+
 /* R5 */
 START_TEST(calls_for_loops_of_our_own_refuse_an_attached_one)
 {
@@ -681,9 +709,9 @@ int main(void)
     TCase *tc = ADD_TESTS(
         suite, "attached", after_detach_the_applications_loop_can_be_closed,
         detach_refuses_while_something_is_open_and_closes_it_when_told, stopping_an_attached_loop_detaches_it,
-        calls_for_loops_of_our_own_refuse_an_attached_one, an_idle_attached_loop_lets_uv_run_return,
-        an_idle_loop_never_wakes_up, what_our_own_timers_write_leaves_in_their_turn,
-        what_our_own_close_callbacks_write_leaves_in_their_turn,
+        a_loop_that_ends_leaves_no_timer_armed, calls_for_loops_of_our_own_refuse_an_attached_one,
+        an_idle_attached_loop_lets_uv_run_return, an_idle_loop_never_wakes_up,
+        what_our_own_timers_write_leaves_in_their_turn, what_our_own_close_callbacks_write_leaves_in_their_turn,
         the_outermost_leave_runs_deferred_work_and_settle_the_flushes,
         flushes_leave_early_when_as_many_as_the_limit_wait, undefer_takes_out_of_either_list_and_is_idempotent,
         work_put_off_to_the_next_turn_runs_once_a_turn_and_the_loop_does_not_wait,

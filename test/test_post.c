@@ -276,6 +276,31 @@ START_TEST(a_delayed_post_runs_not_before_its_time_and_in_order)
 }
 END_TEST
 
+static char order[8];
+
+static void note_order(cvy_task_t *task, int status)
+{
+    ck_assert_int_eq(status, UV_ECANCELED);
+    strcat(order, task->arg);
+}
+
+/* R3: first in, first out, also where they are cancelled */
+START_TEST(delayed_posts_are_cancelled_in_order)
+{
+    static cvy_task_t tasks[4];
+    static char names[4][2] = { "a", "b", "c", "d" };
+    order[0] = '\0';
+    for (int i = 0; i < 4; i++) {
+        tasks[i] = (cvy_task_t){ .run = note_order, .arg = names[i] };
+        ck_assert_int_eq(cvy_loop_post_after(loop, &tasks[i], i < 3 ? 100000 : 200000), 0);
+    }
+    cvy_loop_turn(loop, 0);
+    cvy_loop_stop(loop);
+    ck_assert_int_eq(cvy_loop_turn(loop, 0), UV_ESHUTDOWN);
+    ck_assert_str_eq(order, "abcd");
+}
+END_TEST
+
 /* R7: on the application's loop a queued or delayed post is enough to keep uv_run going */
 START_TEST(a_queued_post_keeps_an_attached_loop_alive)
 {
@@ -416,15 +441,15 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("post");
-    TCase *tc =
-        ADD_TESTS(suite, "posts", posts_of_many_threads_run_once_and_in_each_ones_order, a_burst_costs_one_wake_up,
-                  a_turn_runs_at_most_its_budget_and_the_next_one_does_not_wait,
-                  slow_tasks_end_their_turn_after_a_millisecond, tasks_and_timers_that_never_end_starve_no_other,
-                  a_task_may_post_itself_again, a_post_after_stop_is_refused_and_never_runs,
-                  what_waits_is_cancelled_once_when_the_loop_ends, a_delayed_post_runs_not_before_its_time_and_in_order,
-                  a_queued_post_keeps_an_attached_loop_alive, a_task_that_stops_the_loop_is_the_last_to_run,
-                  the_end_waits_for_a_wake_up_that_is_under_way_and_lets_no_other_begin,
-                  stop_races_with_posts_and_nothing_is_lost);
+    TCase *tc = ADD_TESTS(suite, "posts", posts_of_many_threads_run_once_and_in_each_ones_order,
+                          a_burst_costs_one_wake_up, a_turn_runs_at_most_its_budget_and_the_next_one_does_not_wait,
+                          slow_tasks_end_their_turn_after_a_millisecond,
+                          tasks_and_timers_that_never_end_starve_no_other, a_task_may_post_itself_again,
+                          a_post_after_stop_is_refused_and_never_runs, what_waits_is_cancelled_once_when_the_loop_ends,
+                          a_delayed_post_runs_not_before_its_time_and_in_order, delayed_posts_are_cancelled_in_order,
+                          a_queued_post_keeps_an_attached_loop_alive, a_task_that_stops_the_loop_is_the_last_to_run,
+                          the_end_waits_for_a_wake_up_that_is_under_way_and_lets_no_other_begin,
+                          stop_races_with_posts_and_nothing_is_lost);
     tcase_add_checked_fixture(tc, open_loop, end_loop);
     return test_run(suite);
 }

@@ -140,6 +140,20 @@ START_TEST(a_timer_that_restarts_itself_for_now_can_not_hold_the_clock)
 }
 END_TEST
 
+/* T15 */
+START_TEST(any_number_of_timers_may_be_due_at_once)
+{
+    enum { MANY = 20000 };
+    static cvy_timer_t timers[MANY];
+    for (int i = 0; i < MANY; i++) {
+        cvy_timer_init(&timers[i], loop, note, NULL);
+        cvy_timer_start(&timers[i], 5);
+    }
+    cvy__loop_advance_embedded(loop, 5);
+    ck_assert_int_eq(fired, MANY);
+}
+END_TEST
+
 START_TEST(the_longest_delay_never_fires)
 {
     cvy_timer_t a;
@@ -298,18 +312,67 @@ START_TEST(a_timer_started_for_now_and_stopped_leaves_the_loop_asleep)
 }
 END_TEST
 
+static cvy_loop_t *attached;
+static cvy_timer_t late;
+
+static void start_late(uv_handle_t *handle)
+{
+    (void)handle;
+    cvy__loop_enter(attached);
+    cvy_timer_start(&late, 100000);
+    cvy__loop_leave(attached);
+}
+
+static void let_it_become_due(uv_check_t *check)
+{
+    uint64_t until = uv_hrtime() + 25 * 1000000;
+    while (uv_hrtime() < until)
+        ;
+    uv_check_stop(check);
+}
+
+/* R5: whoever polls the backend's descriptor by himself waits as long as libuv says. 0: our close callback starts it; 1: it becomes due
+ * behind our check. */
+START_TEST(between_two_runs_libuv_knows_when_the_next_timer_is_due)
+{
+    uv_loop_t uv;
+    uv_check_t app;
+    ck_assert_int_eq(uv_loop_init(&uv), 0);
+    ck_assert_int_eq(cvy_loop_attach(&attached, &uv, NULL), 0);
+    uv_check_init(&uv, &app);
+    cvy_timer_init(&late, attached, note, NULL);
+    if (_i == 0) {
+        uv_close((uv_handle_t *)&app, start_late);
+        uv_run(&uv, UV_RUN_NOWAIT);
+    } else {
+        uv_check_start(&app, let_it_become_due);
+        cvy_timer_start(&late, 20);
+        cvy_loop_wake(attached);
+        uv_run(&uv, UV_RUN_ONCE);
+    }
+    if (cvy_timer_armed(&late)) ck_assert_int_ge(uv_backend_timeout(&uv), 0);
+    cvy_timer_stop(&late);
+    if (_i == 1) uv_close((uv_handle_t *)&app, NULL);
+    ck_assert_int_eq(cvy_loop_detach(attached, CVY_DETACH_IF_IDLE, NULL, NULL), 0);
+    uv_run(&uv, UV_RUN_DEFAULT);
+    ck_assert_int_eq(uv_loop_close(&uv), 0);
+    cvy_loop_unref(attached);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("timer");
-    TCase *tc =
-        ADD_TESTS(suite, "timer", timers_fire_in_order_of_their_due_time, a_stopped_timer_does_not_fire,
-                  a_timer_started_again_counts_anew, a_timer_stopped_by_one_of_the_same_millisecond_does_not_fire,
-                  a_timer_may_start_itself_again, a_timer_that_restarts_itself_for_now_can_not_hold_the_clock,
-                  the_longest_delay_never_fires, armed_timers_of_the_application_keep_the_loop_alive_and_ours_do_not,
-                  each_timer_settles_before_the_next_fires, a_timer_on_libuv_fires_not_before_its_time_and_once,
-                  no_more_timers_than_the_budget_fire_in_a_turn,
-                  stopping_the_first_timer_outside_any_callback_arms_the_next_at_once,
-                  the_loop_wakes_only_for_what_is_due, a_timer_started_for_now_and_stopped_leaves_the_loop_asleep);
+    TCase *tc = ADD_TESTS(
+        suite, "timer", timers_fire_in_order_of_their_due_time, a_stopped_timer_does_not_fire,
+        a_timer_started_again_counts_anew, a_timer_stopped_by_one_of_the_same_millisecond_does_not_fire,
+        a_timer_may_start_itself_again, a_timer_that_restarts_itself_for_now_can_not_hold_the_clock,
+        any_number_of_timers_may_be_due_at_once, the_longest_delay_never_fires,
+        armed_timers_of_the_application_keep_the_loop_alive_and_ours_do_not, each_timer_settles_before_the_next_fires,
+        a_timer_on_libuv_fires_not_before_its_time_and_once, no_more_timers_than_the_budget_fire_in_a_turn,
+        stopping_the_first_timer_outside_any_callback_arms_the_next_at_once, the_loop_wakes_only_for_what_is_due,
+        a_timer_started_for_now_and_stopped_leaves_the_loop_asleep);
+    tcase_add_loop_test(tc, between_two_runs_libuv_knows_when_the_next_timer_is_due, 0, 2);
     tcase_add_checked_fixture(tc, open_loop, end_loop);
     return test_run(suite);
 }

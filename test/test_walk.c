@@ -226,6 +226,33 @@ START_TEST(a_new_suspend_stops_the_walk_of_inbound_resume)
 }
 END_TEST
 
+static void pause_for_a_moment(recorder_t *r, cvy_ctx_t *ctx, cvy_buf_t *in)
+{
+    cvy_event_t suspend = { &cvy_inbound_suspend_event }, resume = { &cvy_inbound_resume_event };
+    (void)in;
+    r->hook = NULL; /* once */
+    cvy_fire_outbound(ctx, &suspend);
+    cvy_fire_outbound(ctx, &resume);
+}
+
+/* T6: InboundResume is the same call everywhere. */
+START_TEST(inbound_resume_fired_inside_its_walk_lets_go)
+{
+    recorder_t a = RECORDER("a"), b = RECORDER("b"), c = RECORDER("c");
+    b.hook = do_deed;
+    b.arg = &(deed_t){ "inbound-resume", pause_for_a_moment };
+    open_three(&a, &b, &c, NULL);
+    recorder_clear(&history);
+    cvy_ctx_suspend(c.ctx);
+    cvy_ctx_resume(c.ctx);
+    cvy_embedded_run(conn);
+    ck_assert(!cvy_transport_suspended(cvy_embedded_transport(conn)));
+    history_is("c: inbound-resume\nb: inbound-resume\na: inbound-resume\n"
+               "c: inbound-resume\nb: inbound-resume\na: inbound-resume\n");
+    ends_clean();
+}
+END_TEST
+
 START_TEST(a_stage_that_removes_itself_in_any_walk_does_not_end_it)
 {
     static const char *const walks[] = { "read-complete", "flush", "inbound-resume", "outbound-suspend",
@@ -330,7 +357,7 @@ int main(void)
                   on_read_closed_of_a_stage_that_removes_itself_may_fail_as_well,
                   the_default_of_read_closed_never_runs_inside_a_callback),
         ADD_TESTS(s, "flow", a_new_suspend_stops_the_walk_of_inbound_resume,
-                  a_stage_that_removes_itself_in_any_walk_does_not_end_it,
+                  inbound_resume_fired_inside_its_walk_lets_go, a_stage_that_removes_itself_in_any_walk_does_not_end_it,
                   a_stage_that_replaces_itself_in_a_walk_towards_tail_is_followed_by_its_replacement,
                   a_stage_that_joins_a_walk_of_writability_hears_nothing_twice, closing_in_a_walk_ends_it_at_once),
     };

@@ -23,7 +23,6 @@ enum {
     CVY__CTX_DUE = 32,        /* its on_timer is called next */
     /* inside the call that adds or replaces it: walkers step over it, it may be found and may fire */
     CVY__CTX_ASIDE = 64,
-    CVY__CTX_HOLD_PAUSES = 128,  /* its hold of active took a read suspend for it */
     CVY__CTX_READ_CLOSED = 256,  /* on_read_closed was delivered (or there is none and the walk has passed) */
     CVY__CTX_TOLD_ABOVE = 512,   /* had outbound-suspend, and no outbound-resume since */
     CVY__CTX_IN_ROOM = 1024,     /* its memory is the conveyor's room: not freed alone */
@@ -132,7 +131,6 @@ struct cvy_conveyor {
     bool owe_pair : 1;   /* crossed both ways, and someone was told "not writable" in between */
     bool in_error : 1;   /* an error walk is on the stack */
     bool in_flush : 1;   /* a flush walk is on the stack */
-    bool in_resume : 1;  /* a walk of inbound-resume is on the stack */
     bool last_error : 1; /* the error walk on the stack is the teardown's */
     bool torn_down : 1;
     bool completes : 1; /* some stage has on_read_complete: cached */
@@ -162,7 +160,11 @@ void cvy__conveyor_shut(cvy_conveyor_t *c);
 void cvy__conveyor_above(cvy_conveyor_t *c, bool above); /* the queue crossed a mark */
 
 /* Suspends are held by contexts (cvy_ctx_suspend), and by these; idempotent for each. */
-enum { CVY__HOLDER_QUEUE = 1, CVY__HOLDER_APPLICATION = 2 };
+enum {
+    CVY__HOLDER_QUEUE = 1,
+    CVY__HOLDER_APPLICATION = 2,
+    CVY__HOLDER_ACTIVE = 4 /* a stage that takes no bytes holds active; what it suspends and resumes itself is apart */
+};
 void cvy__conveyor_suspend(cvy_conveyor_t *c, unsigned holder);
 void cvy__conveyor_resume(cvy_conveyor_t *c, unsigned holder);
 static inline const cvy__owner_t *cvy__conveyor_owner(const cvy_conveyor_t *c)
@@ -204,6 +206,7 @@ void cvy__ctx_left(cvy_ctx_t *ctx); /* a removed one's callback has returned */
 void cvy__alarm_fire(cvy__entry_t *alarm);
 
 /* walk.c: what goes by itself */
+extern const cvy_event_t cvy__resume_walk; /* the inbound-resume that does: fired on it asks for nothing */
 void cvy__walk_active(cvy_conveyor_t *c);
 void cvy__walk_active_one(cvy_ctx_t *ctx);
 void cvy__walk_inactive(cvy_conveyor_t *c);

@@ -239,7 +239,7 @@ int cvy_fire_outbound(cvy_ctx_t *ctx, cvy_event_t *ev)
     case CVY__OUTBOUND_CLOSE: return cvy_fire_outbound_close(ctx, ((cvy_outbound_close_t *)ev)->how);
     case CVY__INBOUND_SUSPEND: cvy_ctx_suspend(ctx); return outbound_answer(ctx);
     case CVY__INBOUND_RESUME: /* this one and flush, fired on by a catch-all, walk by themselves already */
-        if (!ctx->conveyor->in_resume) cvy_ctx_resume(ctx);
+        if (ev != &cvy__resume_walk) cvy_ctx_resume(ctx);
         return outbound_answer(ctx);
     case CVY__OUTBOUND_FLUSH: return ctx->conveyor->in_flush ? outbound_answer(ctx) : cvy_fire_outbound_flush(ctx);
     default: return fire_outbound_user(ctx, ev);

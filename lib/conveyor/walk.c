@@ -90,9 +90,7 @@ static bool deliver_active(cvy_ctx_t *ctx)
 static void hold_active(cvy_ctx_t *ctx)
 {
     ctx->conveyor->active_held = true;
-    if (ctx->flags & (CVY__CTX_TAKES_IN | CVY__CTX_HOLDS_READS)) return;
-    ctx->flags |= CVY__CTX_HOLD_PAUSES;
-    cvy_ctx_suspend(ctx);
+    if (!(ctx->flags & CVY__CTX_TAKES_IN)) cvy__conveyor_suspend(ctx->conveyor, CVY__HOLDER_ACTIVE);
 }
 
 /*
@@ -131,16 +129,21 @@ void cvy__walk_active_one(cvy_ctx_t *ctx)
     if (!cvy__conveyor_is_closing(ctx->conveyor) && !cvy__ctx_skipped(ctx) && active_passed(ctx)) deliver_active(ctx);
 }
 
+/* The hold has ended: active goes on, and reading, unless the next one holds both. */
+static void go_on(cvy_conveyor_t *c)
+{
+    c->active_held = false;
+    cvy__walk_active(c);
+    if (!c->active_held || c->active_at->flags & CVY__CTX_TAKES_IN) cvy__conveyor_resume(c, CVY__HOLDER_ACTIVE);
+}
+
 void cvy_ctx_activate_next(cvy_ctx_t *ctx)
 {
     cvy_conveyor_t *c = ctx->conveyor;
     assert(cvy_loop_in_thread(c->loop));
     if (c->active_at != ctx) return;
     bool outermost = cvy__loop_hold(c->loop);
-    c->active_held = false;
-    cvy__walk_active(c);
-    if (ctx->flags & CVY__CTX_HOLD_PAUSES) cvy_ctx_resume(ctx);
-    ctx->flags &= ~(uint32_t)CVY__CTX_HOLD_PAUSES;
+    go_on(c);
     if (outermost) cvy__loop_let_go(c->loop);
 }
 
@@ -215,10 +218,7 @@ void cvy_ctx_read_closed_next(cvy_ctx_t *ctx)
 void cvy__walk_forget(cvy_ctx_t *ctx)
 {
     cvy_conveyor_t *c = ctx->conveyor;
-    if (c->active_held && c->active_at == ctx) {
-        c->active_held = false;
-        cvy__walk_active(c);
-    }
+    if (c->active_held && c->active_at == ctx) go_on(c);
     if (ctx->flags & CVY__CTX_HOLDS_END) {
         end_hold(ctx);
         cvy__conveyor_todo(c, CVY__TODO_READ_CLOSED);
@@ -227,19 +227,19 @@ void cvy__walk_forget(cvy_ctx_t *ctx)
 
 /* Flow */
 
+const cvy_event_t cvy__resume_walk = { &cvy_inbound_resume_event };
+
 void cvy__walk_resume(cvy_conveyor_t *c)
 {
     cvy_ctx_t *at = &c->ends;
-    c->in_resume = true;
     do {
         if (cvy__conveyor_is_closing(c) || cvy__conveyor_suspended(c)) break;
         at = cvy__ctx_prev(at);
         if (at->stage->on_inbound_resume)
             call(at, at->stage->on_inbound_resume);
         else
-            offer(at, &cvy_inbound_resume_event, false);
+            cvy__ctx_offer(at, (cvy_event_t *)(uintptr_t)&cvy__resume_walk, false);
     } while (at != &c->ends);
-    c->in_resume = false;
 }
 
 static void tell_writability(cvy_conveyor_t *c, bool writable)

@@ -40,15 +40,19 @@ void cvy__loop_advance_embedded(cvy_loop_t *loop, uint64_t ms)
 {
     assert(!loop->root);
     uint64_t until = loop->now_ms + ms, next;
-    int standing = 0;
+    size_t standing = 0, most = loop->wheel.count + STANDSTILL;
     cvy__loop_settle(loop);
     for (int i = 0; i < STANDSTILL && cvy__posts_waiting(loop) && !cvy__loop_ending(loop); i++) {
         cvy__posts_run(loop);
         cvy__loop_settle(loop);
     }
-    while ((next = cvy__wheel_next(&loop->wheel)) <= until && standing < STANDSTILL) {
-        standing = next > loop->now_ms ? 0 : standing + 1;
-        if (next > loop->now_ms) loop->now_ms = next;
+    while ((next = cvy__wheel_next(&loop->wheel)) <= until && standing < most) {
+        standing++;
+        if (next > loop->now_ms) {
+            loop->now_ms = next;
+            standing = 0;
+            most = loop->wheel.count + STANDSTILL; /* as many may well be due at once */
+        }
         cvy__wheel_fire(&loop->wheel, loop->now_ms, 1);
         cvy__loop_settle(loop);
         loop->turns++;

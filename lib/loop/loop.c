@@ -191,10 +191,10 @@ void cvy__loop_leave(cvy_loop_t *loop)
         run_work(loop);
     }
     loop->root = 0;
-    if (!waits_for_settle(loop)) return;
-    if (loop->driver && !loop->polling)
-        /* our own close callbacks: nothing else may follow them in this turn; while polling check follows */
-        cvy__loop_settle(loop);
+    if (!loop->driver || loop->polling) return; /* while polling check follows */
+    /* our own close callbacks: nothing else may follow them in this turn */
+    if (waits_for_settle(loop)) cvy__loop_settle(loop);
+    cvy__loop_rearm(loop);
 }
 
 void cvy__loop_let_go(cvy_loop_t *loop)

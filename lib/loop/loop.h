@@ -72,6 +72,7 @@ struct cvy_loop {
     bool settling;                    /* the turn is being ended */
     bool shared;                      /* attached to the application's loop */
     bool ending;                      /* residents have been told to close, what waited is cancelled */
+    bool timers_over;                 /* none can be armed any more */
     size_t alive;                     /* residents, tenants, armed user timers, 1 for queued posts */
     cvy__link_t residents;
     cvy__link_t guests;

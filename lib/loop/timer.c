@@ -4,9 +4,10 @@
  */
 #include "loop/loop.h"
 
+/* From before the driver's handles close on: code of the application runs until they have, and nothing would fire what it arms. */
 static bool over(const cvy_loop_t *loop)
 {
-    return cvy__loop_own(loop) || atomic_load_explicit(&loop->life, memory_order_relaxed) == CVY__LIFE_ENDED;
+    return cvy__loop_own(loop) || loop->timers_over;
 }
 
 void cvy__entry_start(cvy_loop_t *loop, cvy__entry_t *entry, uint64_t ms)
@@ -69,6 +70,7 @@ bool cvy_timer_armed(const cvy_timer_t *timer)
 void cvy__timers_end(cvy_loop_t *loop)
 {
     cvy__entry_t *entry = cvy__wheel_take(&loop->wheel, fire);
+    loop->timers_over = true;
     while (entry) {
         cvy__entry_t *next = entry->next;
         cvy_timer_t *timer = CVY__OF(entry, cvy_timer_t, entry);

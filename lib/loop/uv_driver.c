@@ -34,6 +34,7 @@ static void on_timer(uv_timer_t *timer)
 {
     cvy_loop_t *loop = timer->data;
     loop->armed = CVY__NEVER; /* prepare sees that something is due, and check fires it */
+    kick(loop);               /* who waits by himself in between does not wait */
 }
 
 static void arm(cvy_loop_t *loop, uint64_t due)

@@ -195,23 +195,25 @@ size_t cvy__wheel_fire(cvy__wheel_t *wheel, uint64_t now, size_t limit)
     return fired;
 }
 
-static void take_from(cvy__wheel_t *wheel, cvy__entry_t *head, void (*fire)(cvy__entry_t *), cvy__entry_t **chain)
+/* Puts them at the end of a chain; answers where it ends then. */
+static cvy__entry_t **take_from(cvy__wheel_t *wheel, cvy__entry_t *head, void (*fire)(cvy__entry_t *),
+                                cvy__entry_t **end)
 {
     for (cvy__entry_t *e = head->next, *after; e != head; e = after) {
         after = e->next;
         if (fire && e->fire != fire) continue;
         cvy__wheel_remove(wheel, e);
-        e->next = *chain;
-        *chain = e;
+        *end = e;
+        end = &e->next;
     }
+    return end;
 }
 
 cvy__entry_t *cvy__wheel_take(cvy__wheel_t *wheel, void (*fire)(cvy__entry_t *))
 {
-    cvy__entry_t *chain = NULL;
-    take_from(wheel, &wheel->due, fire, &chain);
+    cvy__entry_t *chain = NULL, **end = take_from(wheel, &wheel->due, fire, &chain);
     for (unsigned level = 0; level < CVY__WHEEL_LEVELS; level++)
         for (unsigned slot = 0; slot < CVY__WHEEL_SLOTS; slot++)
-            take_from(wheel, &wheel->slots[level][slot], fire, &chain);
+            end = take_from(wheel, &wheel->slots[level][slot], fire, end);
     return chain;
 }

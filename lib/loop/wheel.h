@@ -47,7 +47,7 @@ static inline uint64_t cvy__wheel_next(cvy__wheel_t *wheel)
  */
 size_t cvy__wheel_fire(cvy__wheel_t *wheel, uint64_t now, size_t limit);
 
-/* Takes out all entries with this fire (NULL: all), as a chain by next. Nothing is fired. */
+/* Takes out all entries with this fire (NULL: all), as a chain by next, in about the order of due time. Nothing is fired. */
 cvy__entry_t *cvy__wheel_take(cvy__wheel_t *wheel, void (*fire)(cvy__entry_t *));
 
 #endif

@@ -105,10 +105,10 @@ static void flow_control_outbound_resume(cvy_ctx_t *ctx)
     cvy_ctx_resume(ctx);
 }
 
-/* Added while the queue is above its mark: the suspend has gone by, the resume is still to come. */
+/* Added while the queue is above its mark: the suspend has gone by, the resume is still to come. Not writable for good is no reason. */
 static int flow_control_active(cvy_ctx_t *ctx)
 {
-    if (!cvy_ctx_writable(ctx)) flow_control_outbound_suspend(ctx);
+    if (!(ctx->conveyor->gate & CVY__GATE_SHUT) && !cvy_ctx_writable(ctx)) flow_control_outbound_suspend(ctx);
     return 0;
 }
 

@@ -40,14 +40,15 @@ void cvy__transport_postpone(cvy_transport_t *t, uint64_t now)
 }
 
 /* A write under way tells nothing before all of it has gone: what went since somebody looked is progress. */
-static bool has_moved(cvy_transport_t *t, uint64_t now)
+bool cvy__transport_has_moved(cvy_transport_t *t)
 {
     cvy__extra_t *e = t->extra;
-    size_t unsent = t->waiting && t->kind->unsent ? t->kind->unsent(t) : e->unsent;
+    if (!e || !t->waiting || !t->kind->unsent || t->phase > CVY__DRAINING) return false;
+    size_t unsent = t->kind->unsent(t);
     if (unsent == e->unsent) return false;
     e->unsent = unsent;
-    t->last_write_ms = now;
-    cvy__transport_postpone(t, now);
+    t->last_write_ms = cvy__transport_now(t);
+    cvy__transport_postpone(t, t->last_write_ms);
     return true;
 }
 
@@ -78,7 +79,7 @@ static void act(cvy_transport_t *t)
     if (due[CVY__DUE_CLOSE] <= now) {
         close_overdue(t);
     } else if (due[CVY__DUE_HALF_CLOSE] <= now || due[CVY__DUE_STALL] <= now || due[CVY__DUE_SUSPEND] <= now) {
-        if (due[CVY__DUE_SUSPEND] <= now || !has_moved(t, now))
+        if (due[CVY__DUE_SUSPEND] <= now || !cvy__transport_has_moved(t))
             cvy__transport_close_with(t, CVY_CLOSE_NOW, UV_ETIMEDOUT, true);
     } else if (due[CVY__DUE_PROBE] <= now) {
         probe(t);

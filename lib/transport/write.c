@@ -160,7 +160,8 @@ static void wait(cvy_transport_t *t)
     if (t->write_state == CVY_WRITE_IDLE) cvy__transport_set_write(t, CVY_WRITE_WRITING, "flush");
     if (cvy__transport_due(t, CVY__DUE_STALL) == UINT64_MAX)
         cvy__transport_arm(t, CVY__DUE_STALL, t->opts->limits.stall_ms);
-    if (t->extra && t->kind->unsent) t->extra->unsent = t->kind->unsent(t);
+    cvy__extra_t *e = t->kind->unsent ? cvy__transport_extra(t) : NULL;
+    if (e) e->unsent = t->kind->unsent(t);
 }
 
 void cvy__transport_flush_now(cvy_transport_t *t)

@@ -70,7 +70,8 @@ const cvy_alloc_t drive_segments = { take_segment, give_segment, NULL };
 /* Whoever still stands and holds the read suspend. */
 static size_t holders(void)
 {
-    size_t n = (d.c->held_for & CVY__HOLDER_QUEUE ? 1 : 0) + (d.c->held_for & CVY__HOLDER_APPLICATION ? 1 : 0);
+    size_t n = (d.c->held_for & CVY__HOLDER_QUEUE ? 1 : 0) + (d.c->held_for & CVY__HOLDER_APPLICATION ? 1 : 0) +
+               (d.c->held_for & CVY__HOLDER_ACTIVE ? 1 : 0);
     for (const cvy_ctx_t *at = d.c->ends.next; at != &d.c->ends; at = at->next)
         n += (at->flags & (CVY__CTX_HOLDS_READS | CVY__CTX_REMOVED)) == CVY__CTX_HOLDS_READS;
     return n;
