@@ -225,6 +225,8 @@ int wire_open(wire_t *w, cvy_loop_t *loop)
     int err = open_kind(w);
     if (err) return err;
     WIRE_UNTIL(w, settled(&w->a) && (settled(&w->b) || (!w->b.opened && w->a.cause != 1)));
+    if (wire_manual())
+        wire_turns(w, 1); /* who reads by demand reads: wine forgets a reset that nobody was reading for */
     return 0;
 }
 
