@@ -11,7 +11,7 @@ static int look_up(const cvy__acceptor_t *a, struct sockaddr_storage *out)
     uv_getaddrinfo_t request;
     char port[8];
     struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE };
-    if (!a->lane->loop->uv) return UV_ENOTSUP; /* embedded */
+
     snprintf(port, sizeof port, "%u", a->address.port);
     int err = uv_getaddrinfo(a->lane->loop->uv, &request, NULL, a->address.name, port, &hints);
     if (err) return err;

@@ -154,6 +154,13 @@ static int make_lanes(cvy_listener_t *l)
     return 0;
 }
 
+/* What listens there needs a system's loop. Errors: UV_ENOTSUP. */
+static int refuse_embedded(cvy_listener_t *l, const cvy__acceptor_t *a)
+{
+    if (a->lane->loop->uv || a->address.kind == CVY__ADDRESS_INPROC) return 0;
+    return cvy__address_say(l->message, sizeof l->message, a->text, "an embedded loop can't listen on it", UV_ENOTSUP);
+}
+
 static int bind_one(cvy_listener_t *l, cvy__lane_t *lane, const cvy__address_t *address, bool shown)
 {
     cvy__acceptor_t *a = &l->acceptors[l->n_acceptors];
@@ -166,7 +173,8 @@ static int bind_one(cvy_listener_t *l, cvy__lane_t *lane, const cvy__address_t *
     snprintf(a->text, sizeof a->text, "%s", address->text);
     cvy__listener_ref(l);
     l->n_acceptors++;
-    int err = cvy__permissions_valid(a);
+    int err = refuse_embedded(l, a);
+    if (!err) err = cvy__permissions_valid(a);
     if (!err) err = a->ops->bind(a);
     if (!err) {
         a->bound = true;
