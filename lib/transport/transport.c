@@ -106,7 +106,8 @@ int cvy_transport_fd(const cvy_transport_t *t, cvy_socket_t *out)
 
 void cvy_transport_stats(const cvy_transport_t *t, cvy_transport_stats_t *out)
 {
-    cvy__transport_has_moved((cvy_transport_t *)(uintptr_t)t);
+    cvy__transport_has_moved(
+        (cvy_transport_t *)(uintptr_t)t); /* for last_write_ms: whoever looks for idleness looks here */
     *out = (cvy_transport_stats_t){ .bytes_read = t->bytes_read,
                                     .bytes_written = t->out.consumed,
                                     .bytes_dropped = t->extra ? t->extra->bytes_dropped : 0,

@@ -253,7 +253,8 @@ void cvy__transport_disarm_all(cvy_transport_t *t);
 void cvy__transport_on_alarm(cvy__entry_t *alarm);
 /* The kernel took something: who waits for that has its time anew. */
 void cvy__transport_postpone(cvy_transport_t *t, uint64_t now);
-bool cvy__transport_has_moved(cvy_transport_t *t); /* of a write under way, since this was asked last */
+/* Whether some of a write under way has gone since this was asked last: then deadlines and idle times start anew. */
+bool cvy__transport_has_moved(cvy_transport_t *t);
 static inline uint64_t cvy__transport_due(const cvy_transport_t *t, cvy__due_t which)
 {
     return t->extra ? t->extra->due[which] : UINT64_MAX;
